@@ -1,0 +1,134 @@
+//! What every connection of one enforcement point shares.
+
+use std::{io, sync::Arc, time::Duration};
+
+use remit_core::{
+    AccessRequest, Action, AddressRule, Denial, Guard, Host, Obligation, Permit, ReasonCode,
+    Resource, TlsMode,
+};
+use tokio::sync::{Semaphore, watch};
+
+use crate::{
+    Authority, Resolver, UpstreamTrust,
+    budget::Budget,
+    live::{LiveTable, Registered},
+    upstream::{Dialer, Pool, Target},
+};
+
+/// Guard, authority, way out, and what is live.
+pub(crate) struct Engine {
+    pub(crate) guard: Arc<Guard>,
+    pub(crate) authority: Arc<Authority>,
+    pub(crate) dialer: Dialer,
+    pub(crate) pool: Pool,
+    pub(crate) live: Arc<LiveTable>,
+    pub(crate) budget: Arc<Budget>,
+    /// Connections that may be open at once.
+    pub(crate) places: Arc<Semaphore>,
+}
+
+/// A permitted connection with its duties.
+pub(crate) struct Admission {
+    pub(crate) target: Target,
+    pub(crate) tls: TlsMode,
+    pub(crate) registered: Registered,
+}
+
+impl Engine {
+    pub(crate) fn new(
+        guard: Arc<Guard>,
+        authority: Arc<Authority>,
+        trust: UpstreamTrust,
+        resolver: Resolver,
+        egress_bytes: Option<u64>,
+    ) -> io::Result<Arc<Self>> {
+        let budget = Arc::new(Budget::new(egress_bytes));
+        let dialer = Dialer::new(Arc::clone(&guard), Arc::clone(&budget), resolver, trust);
+        Ok(Arc::new(Self {
+            guard,
+            authority,
+            dialer,
+            pool: Pool::default(),
+            live: Arc::default(),
+            budget,
+            places: Arc::new(Semaphore::new(MOST_CONNECTIONS)),
+        }))
+    }
+
+    /// Keeps watch over permissions and idle connections; runs until it is aborted.
+    pub(crate) async fn watch(
+        self: Arc<Self>,
+        policy: watch::Receiver<u64>,
+        on_policy: impl Fn() + Send + Sync,
+    ) {
+        let live = Arc::clone(&self.live);
+        let watching =
+            live.watch(Arc::clone(&self.guard), Arc::clone(&self.budget), policy, || {
+                // Kept connections were vetted under the old rules.
+                self.pool.clear();
+                on_policy();
+            });
+        let sweeping = async {
+            loop {
+                tokio::time::sleep(SWEEP).await;
+                self.pool.sweep();
+            }
+        };
+        tokio::join!(watching, sweeping);
+    }
+
+    /// Asks the guard for a connection to `host:port`.
+    pub(crate) async fn admit(&self, host: &Host, port: u16) -> Result<Admission, Denial> {
+        let resource = Resource::Endpoint { host: host.clone(), port };
+        let request = AccessRequest::new(Action::Connect, resource);
+        if self.budget.is_spent() {
+            return Err(self.refuse(&request, ReasonCode::LimitReached));
+        }
+        let permit = match self.guard.check_async(request.clone()).await {
+            Ok(permit) => permit,
+            Err(denial) => {
+                self.live.count_refused();
+                return Err(denial);
+            }
+        };
+        let (tls, rule) = match duties(&permit) {
+            Some(duties) => duties,
+            None => return Err(self.refuse(&request, ReasonCode::UnsupportedProtocol)),
+        };
+        let now = self.guard.now();
+        let registered = self.live.enter(host, port, request, &permit, now);
+        let target = Target::new(host.clone(), port, rule, permit.correlation);
+        Ok(Admission { target, tls, registered })
+    }
+
+    /// Records a refusal of this point's own and counts it.
+    pub(crate) fn refuse(&self, request: &AccessRequest, reason: ReasonCode) -> Denial {
+        self.live.count_refused();
+        self.guard.refuse(request, reason)
+    }
+
+    /// Ends everything.
+    pub(crate) fn shut_down(&self) {
+        self.live.end_all();
+        self.pool.clear();
+    }
+}
+
+/// The duties of a connect permit; `None` when there is one that this point does not know.
+fn duties(permit: &Permit) -> Option<(TlsMode, AddressRule)> {
+    let mut tls = TlsMode::Intercept;
+    // Without the duty no address is permitted.
+    let mut rule = AddressRule::default();
+    for duty in &permit.obligations {
+        match duty {
+            Obligation::Tls(mode) => tls = *mode,
+            Obligation::Addresses(addresses) => rule = addresses.clone(),
+            Obligation::Ports(_) => {}
+            _ => return None,
+        }
+    }
+    Some((tls, rule))
+}
+
+const MOST_CONNECTIONS: usize = 4096;
+const SWEEP: Duration = Duration::from_secs(20);

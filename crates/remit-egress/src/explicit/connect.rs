@@ -1,0 +1,177 @@
+//! HTTP proxying (RFC 9110, 9.3.6 and RFC 9112, 3.2.2).
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use bytes::{Buf, BytesMut};
+use http::Request;
+use hyper::body::Incoming;
+use remit_core::{Denial, Host};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    sync::mpsc::UnboundedSender,
+    task::JoinSet,
+    time::timeout,
+};
+
+use crate::{
+    connection::{refuse_unnamed, serve_admitted},
+    engine::Engine,
+    http::{Authority, Flow, Head, HeadError, Target, Wire, read_head, serve_forward},
+    leg::{Leg, Side},
+    live::{Live, lock},
+    refusal,
+    tls::{AgentStream, Prefixed},
+};
+
+/// What one client connection may reach, by name and port.
+type Flows = Mutex<HashMap<(Host, u16), Arc<Flow>>>;
+
+/// Reads the first head and serves a tunnel or forwarded requests.
+pub(super) async fn handle(engine: Arc<Engine>, mut stream: TcpStream, mut seen: BytesMut) {
+    let head = match timeout(HEAD, first_head(&mut stream, &mut seen)).await {
+        Ok(Some(Ok(head))) => head,
+        Ok(Some(Err(detail))) => {
+            let denial = refuse_unnamed(&engine, "proxy request", detail);
+            return say_no(stream, &denial).await;
+        }
+        Ok(None) | Err(_) => return,
+    };
+    match head.target {
+        Target::Tunnel(text) => {
+            seen.advance(head.length);
+            tunnel(engine, stream, &text, seen).await;
+        }
+        Target::Resource => forward(engine, stream, seen).await,
+    }
+}
+
+async fn first_head(
+    stream: &mut TcpStream,
+    seen: &mut BytesMut,
+) -> Option<Result<Head, &'static str>> {
+    loop {
+        match read_head(seen) {
+            Ok(head) => return Some(Ok(head)),
+            Err(HeadError::Fault(fault)) => return Some(Err(fault.detail)),
+            Err(HeadError::Incomplete) => {}
+        }
+        if !matches!(stream.read_buf(seen).await, Ok(1..)) {
+            return None;
+        }
+    }
+}
+
+async fn tunnel(engine: Arc<Engine>, mut stream: TcpStream, text: &str, early: BytesMut) {
+    let named = match Authority::parse(text) {
+        Ok(Authority { host, port: Some(port) }) => Ok((host, port)),
+        Ok(_) => Err("CONNECT without a port"),
+        Err(fault) => Err(fault.detail),
+    };
+    let (host, port) = match named {
+        Ok(named) => named,
+        Err(detail) => {
+            let denial = refuse_unnamed(&engine, &format!("CONNECT {text}"), detail);
+            return say_no(stream, &denial).await;
+        }
+    };
+    let admission = match engine.admit(&host, port).await {
+        Ok(admission) => admission,
+        Err(denial) => return say_no(stream, &denial).await,
+    };
+    // Nothing may come before the answer: what is there already was not meant for this host.
+    if !early.is_empty() {
+        let denial = refuse_unnamed(&engine, &format!("CONNECT {text}"), "bytes before the answer");
+        return say_no(stream, &denial).await;
+    }
+    if stream.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").await.is_err() {
+        return;
+    }
+    let live = Arc::clone(&admission.registered.live);
+    let leg = Leg::new(stream, Side::Agent(Arc::clone(&live)));
+    tokio::select! {
+        () = serve_admitted(engine, admission, leg) => {}
+        () = live.ended() => {}
+    }
+}
+
+/// Requests in absolute form; each may name another host.
+async fn forward(engine: Arc<Engine>, stream: TcpStream, seen: BytesMut) {
+    let flows: Arc<Flows> = Arc::default();
+    let (opened, mut fresh) = tokio::sync::mpsc::unbounded_channel::<Arc<Live>>();
+    let choose = move |request: Request<Incoming>, wire: Arc<Wire>| {
+        let (engine, flows, opened) = (Arc::clone(&engine), Arc::clone(&flows), opened.clone());
+        async move {
+            match choose(&engine, &flows, &request, &opened).await {
+                Ok(flow) => flow.answer(request, Some(wire)).await,
+                Err(mut denial) => {
+                    if let Some(fault) = wire.take_up() {
+                        denial = refuse_unnamed(&engine, "proxy request", fault.detail);
+                    }
+                    refusal::response(&denial)
+                }
+            }
+        }
+    };
+    let leg = Leg::new(stream, Side::Refused);
+    let serving = serve_forward(AgentStream::Plain(Prefixed::new(leg, seen)), choose);
+    tokio::pin!(serving);
+    let mut ends = JoinSet::new();
+    loop {
+        tokio::select! {
+            () = &mut serving => return,
+            Some(live) = fresh.recv() => {
+                ends.spawn(async move { live.ended().await });
+            }
+            // What is streaming now may be what ended; a client opens another connection.
+            Some(_) = ends.join_next() => return,
+        }
+    }
+}
+
+/// The flow of a request's host. Connections to it are decided on once per client connection, and
+/// again when the permission has ended.
+async fn choose(
+    engine: &Arc<Engine>,
+    flows: &Flows,
+    request: &Request<Incoming>,
+    opened: &UnboundedSender<Arc<Live>>,
+) -> Result<Arc<Flow>, Denial> {
+    let uri = request.uri();
+    let text = uri.authority().map(http::uri::Authority::as_str).unwrap_or_default();
+    let unnamed = |detail| refuse_unnamed(engine, &format!("proxy request {text}"), detail);
+    if uri.scheme_str() != Some("http") {
+        return Err(unnamed("a proxied request must name an http: URL"));
+    }
+    let named = Authority::parse(text).map_err(|fault| unnamed(fault.detail))?;
+    let key = (named.host, named.port.unwrap_or(80));
+    let known = lock(flows).get(&key).filter(|flow| !flow.registered.live.is_ended()).cloned();
+    if let Some(flow) = known {
+        return Ok(flow);
+    }
+    let admission = engine.admit(&key.0, key.1).await?;
+    let flow = Arc::new(Flow::new(Arc::clone(engine), admission, false));
+    let _ = opened.send(Arc::clone(&flow.registered.live));
+    let mut flows = lock(flows);
+    if flows.len() >= MOST_FLOWS {
+        flows.clear();
+    }
+    flows.insert(key, Arc::clone(&flow));
+    Ok(flow)
+}
+
+async fn say_no(mut stream: TcpStream, denial: &Denial) {
+    let _ = stream.write_all(&refusal::raw(denial)).await;
+    let _ = stream.shutdown().await;
+    // Unread bytes would turn the close into a reset that can overtake the answer.
+    let mut rest = [0u8; 1024];
+    let drain = async { while matches!(stream.read(&mut rest).await, Ok(1..)) {} };
+    let _ = timeout(Duration::from_secs(1), drain).await;
+}
+
+const HEAD: Duration = Duration::from_secs(30);
+const MOST_FLOWS: usize = 64;

@@ -1,0 +1,241 @@
+//! One request: named, judged, decided, sent; or answered with why not.
+
+use std::sync::Arc;
+
+use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header, uri};
+use hyper::body::Incoming;
+use remit_core::{AccessRequest, Action, Denial, Effect, Permit, ReasonCode, Resource};
+
+use super::{
+    authority::authority,
+    headers,
+    path::{CanonicalPath, canonical},
+    payload::{Payload, Tail},
+    upgrade,
+    wire::Wire,
+};
+use crate::{
+    engine::{Admission, Engine},
+    live::Registered,
+    refusal::{self, Fault},
+    upstream::{PooledSender, Target},
+};
+
+/// All requests of one connection towards one name and port.
+pub(crate) struct Flow {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) target: Target,
+    pub(crate) registered: Registered,
+    /// The connection is (or the URL says) TLS.
+    pub(crate) tls: bool,
+    host_header: HeaderValue,
+    uri_authority: Option<uri::Authority>,
+}
+
+/// A request that may be sent.
+struct Permitted {
+    request: AccessRequest,
+    permit: Permit,
+}
+
+impl Flow {
+    pub(crate) fn new(engine: Arc<Engine>, admission: Admission, tls: bool) -> Self {
+        let Admission { target, registered, .. } = admission;
+        let default = if tls { 443 } else { 80 };
+        let mut text = target.host.for_authority();
+        if target.port != default {
+            text.push_str(&format!(":{}", target.port));
+        }
+        let host_header =
+            HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static(""));
+        let uri_authority = text.parse().ok();
+        Self { engine, target, registered, tls, host_header, uri_authority }
+    }
+
+    /// Answers one request. `wire` is there on HTTP/1.
+    pub(crate) async fn answer(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+        wire: Option<Arc<Wire>>,
+    ) -> Response<Payload> {
+        let version = request.version();
+        let upgrading = request.headers().contains_key(header::UPGRADE)
+            && wire.is_some()
+            && upgrade::is_asked(&request);
+        let fault = wire.as_ref().and_then(|wire| wire.take_up());
+        let answered = match fault {
+            Some(fault) => Err(self.refuse(fault)),
+            None => Arc::clone(&self).forward(request, wire.as_ref(), upgrading).await,
+        };
+        let mut response = match answered {
+            Ok(response) => response,
+            Err(denial) => {
+                // A fault inside the body looks like the server's failure; say what it was.
+                let broken = wire.as_ref().and_then(|wire| wire.take_broken());
+                let denial = broken.map_or(denial, |fault| self.refuse(fault));
+                let mut response = refusal::response(&denial);
+                if version != Version::HTTP_2 && refusal::status(denial.reason).as_u16() == 400 {
+                    let close = HeaderValue::from_static("close");
+                    response.headers_mut().insert(header::CONNECTION, close);
+                }
+                response
+            }
+        };
+        if upgrading
+            && let Some(wire) = &wire
+            && response.status() != StatusCode::SWITCHING_PROTOCOLS
+        {
+            wire.settle_upgrade(false);
+        }
+        *response.version_mut() =
+            if version == Version::HTTP_2 { Version::HTTP_2 } else { Version::HTTP_11 };
+        response
+    }
+
+    async fn forward(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+        wire: Option<&Arc<Wire>>,
+        upgrading: bool,
+    ) -> Result<Response<Payload>, Denial> {
+        let permitted = self.decide(&request).await?;
+        let effecting = self.registered.effecting(permitted.request, &permitted.permit);
+        self.registered.live.count_permitted();
+        if upgrading && let Some(wire) = wire {
+            return upgrade::forward(self, request, Arc::clone(wire), effecting).await;
+        }
+        let h2 = request.version() == Version::HTTP_2;
+        let (mut parts, body) = request.into_parts();
+        headers::for_server(&mut parts.headers);
+        let mut request = Request::from_parts(parts, Payload::request(body));
+        let mut tries = MOST_TRIES;
+        loop {
+            let engine = &self.engine;
+            let sender = engine.pool.sender(&engine.dialer, &self.target, self.tls, h2).await?;
+            let (error, unsent) = match sender {
+                PooledSender::H1(mut sender, key) => {
+                    self.address(&mut request, Version::HTTP_11)?;
+                    match sender.try_send_request(request).await {
+                        Ok(response) => {
+                            let kept = Some((Arc::clone(engine), sender, key));
+                            let tail = Tail { effecting: Some(effecting), kept };
+                            return Ok(respond(response, tail));
+                        }
+                        Err(mut error) => (error.take_message(), error.into_error()),
+                    }
+                }
+                PooledSender::H2(mut sender) => {
+                    self.address(&mut request, Version::HTTP_2)?;
+                    match sender.try_send_request(request).await {
+                        Ok(response) => {
+                            let tail = Tail { effecting: Some(effecting), kept: None };
+                            return Ok(respond(response, tail));
+                        }
+                        Err(mut error) => (error.take_message(), error.into_error()),
+                    }
+                }
+            };
+            // A kept connection that the server had closed: nothing was sent, so try anew.
+            tries = tries.saturating_sub(1);
+            match error {
+                Some(again) if tries > 0 => request = again,
+                _ => return Err(engine.dialer.failed(&self.target, &unsent.to_string())),
+            }
+        }
+    }
+
+    /// Judges and decides; a permit is recorded.
+    async fn decide(&self, request: &Request<Incoming>) -> Result<Permitted, Denial> {
+        let default = if self.tls { 443 } else { 80 };
+        if *request.method() == Method::CONNECT {
+            return Err(self.refuse(Fault::malformed("CONNECT inside a connection")));
+        }
+        let uri = request.uri();
+        authority(uri, request.headers(), &self.target.host, self.target.port, default)
+            .map_err(|fault| self.refuse(fault))?;
+        if let Some(scheme) = uri.scheme_str()
+            && scheme != if self.tls { "https" } else { "http" }
+        {
+            return Err(self.refuse(Fault::malformed("scheme is not the connection's")));
+        }
+        let path = canonical(uri.path()).map_err(|fault| self.refuse(fault))?;
+        if !request.method().as_str().bytes().all(|byte| !byte.is_ascii_lowercase()) {
+            return Err(self.refuse(Fault::malformed("method is not an upper-case token")));
+        }
+        let CanonicalPath { path, readings } = path;
+        let question = self.question(request.method(), path);
+        for reading in readings {
+            let other = self.question(request.method(), reading);
+            let mine = self.engine.guard.peek(&question).effect;
+            // Where the path itself is refused, that refusal explains more.
+            if mine == Effect::Permit && self.engine.guard.peek(&other).effect != Effect::Permit {
+                let mut question = question;
+                question.context.detail = Some("another reading of it is not permitted".into());
+                self.registered.live.count_refused();
+                return Err(self.engine.guard.refuse(&question, ReasonCode::AmbiguousPath));
+            }
+        }
+        match self.engine.guard.check_async(question.clone()).await {
+            Ok(permit) => Ok(Permitted { request: question, permit }),
+            Err(denial) => {
+                self.registered.live.count_refused();
+                Err(denial)
+            }
+        }
+    }
+
+    fn question(&self, method: &Method, path: String) -> AccessRequest {
+        let mut question = AccessRequest::new(
+            Action::HttpRequest,
+            Resource::Http {
+                host: self.target.host.clone(),
+                port: self.target.port,
+                method: method.as_str().to_owned(),
+                path,
+            },
+        );
+        // A person's yes to the connection for once is a yes to what it was opened for.
+        question.correlation = Some(self.target.correlation.clone());
+        question
+    }
+
+    /// Writes the request's name anew, in the form of the version that is spoken to the server.
+    pub(crate) fn address<B>(
+        &self,
+        request: &mut Request<B>,
+        version: Version,
+    ) -> Result<(), Denial> {
+        headers::place_host(request.headers_mut(), self.host_header.clone(), version);
+        *request.version_mut() = version;
+        let uri = std::mem::take(request.uri_mut());
+        let mut parts = uri::Parts::default();
+        parts.path_and_query = uri.into_parts().path_and_query;
+        if version == Version::HTTP_2 {
+            parts.scheme = Some(if self.tls { uri::Scheme::HTTPS } else { uri::Scheme::HTTP });
+            parts.authority = self.uri_authority.clone();
+        }
+        if parts.path_and_query.is_none() {
+            parts.path_and_query = Some(uri::PathAndQuery::from_static("/"));
+        }
+        *request.uri_mut() = Uri::from_parts(parts)
+            .map_err(|_| self.refuse(Fault::malformed("target cannot be written anew")))?;
+        Ok(())
+    }
+
+    /// Records a refusal of this point's own.
+    pub(crate) fn refuse(&self, fault: Fault) -> Denial {
+        let mut question = self.target.question(Some(fault.detail.to_owned()));
+        question.action = Action::HttpRequest;
+        self.registered.live.count_refused();
+        self.engine.guard.refuse(&question, fault.reason)
+    }
+}
+
+/// Connections tried for one request.
+const MOST_TRIES: usize = 6;
+
+fn respond(response: Response<Incoming>, tail: Tail) -> Response<Payload> {
+    let (mut parts, body) = response.into_parts();
+    headers::for_agent(&mut parts.headers);
+    Response::from_parts(parts, Payload::Stream { body, tail: Some(Box::new(tail)) })
+}

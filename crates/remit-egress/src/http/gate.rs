@@ -1,0 +1,253 @@
+//! The strict reader in front of the HTTP/1 parser: only heads that passed [`read_head`], and the
+//! bodies that belong to them, get through.
+
+use std::{
+    io,
+    pin::{Pin, pin},
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use bytes::{Buf, BytesMut};
+use hyper::rt::{Read, ReadBufCursor, Write};
+use tokio::{
+    io::{AsyncReadExt, AsyncWrite},
+    time::{Instant, Sleep},
+};
+
+use super::{
+    chunks::Chunks,
+    head::{Framing, HeadError, Target, read_head},
+    wire::{Upgrade, Wire},
+};
+use crate::{refusal::Fault, tls::AgentStream};
+
+/// The agent's stream as hyper sees it.
+pub(crate) struct Gate {
+    stream: AgentStream,
+    wire: Arc<Wire>,
+    buffer: BytesMut,
+    /// Bytes at the front of the buffer that may pass.
+    cleared: usize,
+    state: State,
+    /// Whether the buffer was judged as far as it can be.
+    judged: bool,
+    ended: bool,
+    deadline: Instant,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+enum State {
+    Head,
+    Length(u64),
+    Chunked(Chunks),
+    /// An upgrade was asked for.
+    Waiting,
+    /// The stream is no longer HTTP.
+    Open,
+    /// A head was refused: nothing passes any more.
+    Refused,
+    /// A body was refused.
+    Broken,
+}
+
+impl Gate {
+    pub(crate) fn new(stream: AgentStream, wire: Arc<Wire>) -> Self {
+        Self {
+            stream,
+            wire,
+            buffer: BytesMut::new(),
+            cleared: 0,
+            state: State::Head,
+            judged: true,
+            ended: false,
+            deadline: Instant::now() + FIRST_HEAD,
+            timer: None,
+        }
+    }
+
+    /// Clears what is sound at the front of the buffer. Called with nothing cleared.
+    fn judge(&mut self) {
+        self.judged = true;
+        match &mut self.state {
+            State::Head => match read_head(&self.buffer) {
+                Ok(head) if matches!(head.target, Target::Tunnel(_)) => {
+                    self.refuse(Fault::malformed("CONNECT inside a connection"));
+                }
+                Ok(head) => {
+                    self.cleared = head.length;
+                    self.wire.pass_head(head.upgrade);
+                    self.judged = false;
+                    self.state = match head.framing {
+                        _ if head.upgrade => State::Waiting,
+                        Framing::Length(0) => self.next_head(),
+                        Framing::Length(length) => State::Length(length),
+                        Framing::Chunked => State::Chunked(Chunks::Size),
+                    };
+                }
+                Err(HeadError::Incomplete) => {}
+                Err(HeadError::Fault(fault)) => self.refuse(fault),
+            },
+            State::Length(left) => {
+                let here = usize::try_from(*left).unwrap_or(usize::MAX).min(self.buffer.len());
+                self.cleared = here;
+                *left = left.saturating_sub(u64::try_from(here).unwrap_or(u64::MAX));
+                if *left == 0 {
+                    self.judged = false;
+                    self.state = self.next_head();
+                }
+            }
+            State::Chunked(chunks) => match chunks.advance(&self.buffer) {
+                Ok(sound) => {
+                    self.cleared = sound;
+                    if *chunks == Chunks::End {
+                        self.judged = false;
+                        self.state = self.next_head();
+                    }
+                }
+                Err(fault) => {
+                    self.wire.break_body(fault);
+                    self.state = State::Broken;
+                }
+            },
+            State::Open => self.cleared = self.buffer.len(),
+            State::Waiting | State::Refused | State::Broken => {}
+        }
+    }
+
+    fn next_head(&mut self) -> State {
+        self.deadline = Instant::now() + IDLE;
+        State::Head
+    }
+
+    fn refuse(&mut self, fault: Fault) {
+        self.wire.refuse_head(fault);
+        self.state = State::Refused;
+        self.buffer = BytesMut::from(PLACEHOLDER);
+        self.cleared = self.buffer.len();
+    }
+
+    fn poll_clear(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        loop {
+            if self.cleared > 0 {
+                return Poll::Ready(Ok(true));
+            }
+            match self.state {
+                // The answer to the placeholder closes the connection.
+                State::Refused => return Poll::Pending,
+                State::Broken => return Poll::Ready(Err(io::ErrorKind::InvalidData.into())),
+                State::Waiting => match self.wire.upgrade(cx) {
+                    Upgrade::Asked => return Poll::Pending,
+                    Upgrade::Done => self.state = State::Open,
+                    Upgrade::None => self.state = self.next_head(),
+                },
+                _ => {}
+            }
+            if !self.judged || (matches!(self.state, State::Open) && !self.buffer.is_empty()) {
+                self.judge();
+                continue;
+            }
+            if self.ended {
+                return Poll::Ready(Ok(false));
+            }
+            match self.poll_fill(cx) {
+                Poll::Ready(Ok(0)) => self.ended = true,
+                Poll::Ready(Ok(_)) => self.judged = false,
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => {
+                    ready!(self.poll_deadline(cx));
+                    return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+                }
+            }
+        }
+    }
+
+    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        // An idle connection waits for a head: it holds little.
+        let room = if matches!(self.state, State::Head) { READ_HEAD } else { READ };
+        self.buffer.reserve(room);
+        // The future keeps no state of its own, so a new one may be polled each time.
+        let mut reading = pin!(self.stream.read_buf(&mut self.buffer));
+        reading.as_mut().poll(cx)
+    }
+
+    /// Only heads have a time; bodies may be as slow as the program likes.
+    fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if !matches!(self.state, State::Head) {
+            return Poll::Pending;
+        }
+        if !self.buffer.is_empty() {
+            self.deadline = self.deadline.min(Instant::now() + FIRST_HEAD);
+        }
+        let deadline = self.deadline;
+        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
+        // A timer that was set earlier is moved only when it fires or is too late.
+        if timer.deadline() > deadline {
+            timer.as_mut().reset(deadline);
+        }
+        while timer.as_mut().poll(cx).is_ready() {
+            if Instant::now() >= deadline {
+                return Poll::Ready(());
+            }
+            timer.as_mut().reset(deadline);
+        }
+        Poll::Pending
+    }
+}
+
+impl Read for Gate {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        mut cursor: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if ready!(this.poll_clear(cx))? {
+            let count = this.cleared.min(cursor.remaining());
+            if let Some(part) = this.buffer.get(..count) {
+                cursor.put_slice(part);
+            }
+            this.buffer.advance(count);
+            this.cleared = this.cleared.saturating_sub(count);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Write for Gate {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().stream).poll_write(cx, buf)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().stream).poll_write_vectored(cx, bufs)
+    }
+}
+
+/// What hyper gets to see of a refused head; the flow knows by its number that it is none.
+const PLACEHOLDER: &[u8] = b"GET / HTTP/1.1\r\nhost: refused.invalid\r\nconnection: close\r\n\r\n";
+const READ: usize = 16 << 10;
+const READ_HEAD: usize = 4 << 10;
+const FIRST_HEAD: Duration = Duration::from_secs(30);
+const IDLE: Duration = Duration::from_secs(600);

@@ -1,0 +1,114 @@
+//! Headers that belong to one connection only (RFC 9110, 7.6.1), and the differences between the
+//! protocol versions.
+
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Version,
+    header::{self, Entry},
+};
+
+const HOP_BY_HOP: [HeaderName; 7] = [
+    header::CONNECTION,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+    header::PROXY_AUTHENTICATE,
+    header::PROXY_AUTHORIZATION,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+];
+
+/// Makes an agent's request headers fit for the server.
+pub(crate) fn for_server(headers: &mut HeaderMap) {
+    let trailers = headers
+        .get_all(header::TE)
+        .iter()
+        .any(|value| value.as_bytes().eq_ignore_ascii_case(b"trailers"));
+    drop_hop_by_hop(headers);
+    headers.remove(header::TE);
+    if trailers {
+        headers.insert(header::TE, HeaderValue::from_static("trailers"));
+    }
+    // The agent gets its `100 Continue` when the server's connection takes the body.
+    headers.remove(header::EXPECT);
+    join_cookies(headers);
+}
+
+/// Makes a server's response headers fit for the agent.
+pub(crate) fn for_agent(headers: &mut HeaderMap) {
+    drop_hop_by_hop(headers);
+    // Other ways to the same server (HTTP/3, other ports) are not open to the agent.
+    headers.remove(header::ALT_SVC);
+}
+
+/// The authority's place differs: `Host` in HTTP/1, the URI in HTTP/2.
+pub(crate) fn place_host(headers: &mut HeaderMap, host: HeaderValue, version: Version) {
+    headers.remove(header::HOST);
+    if version != Version::HTTP_2 {
+        headers.insert(header::HOST, host);
+    }
+}
+
+fn drop_hop_by_hop(headers: &mut HeaderMap) {
+    if headers.contains_key(header::CONNECTION) {
+        let named: Vec<HeaderName> = headers
+            .get_all(header::CONNECTION)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','))
+            .filter_map(|name| HeaderName::from_bytes(name.trim().as_bytes()).ok())
+            // Naming these would change what the message is; they are not the sender's to drop.
+            .filter(|name| *name != header::CONTENT_LENGTH && *name != header::HOST)
+            .collect();
+        for name in named {
+            headers.remove(name);
+        }
+    }
+    for name in &HOP_BY_HOP {
+        headers.remove(name);
+    }
+}
+
+/// HTTP/2 may send cookies in pieces; elsewhere they are one line (RFC 9113, 8.2.3).
+fn join_cookies(headers: &mut HeaderMap) {
+    let mut pieces = headers.get_all(header::COOKIE).iter();
+    if pieces.next().is_none() || pieces.next().is_none() {
+        return;
+    }
+    let Entry::Occupied(entry) = headers.entry(header::COOKIE) else { return };
+    let pieces: Vec<Vec<u8>> =
+        entry.remove_entry_mult().1.map(|value| value.as_bytes().to_vec()).collect();
+    if let Ok(joined) = HeaderValue::from_bytes(&pieces.join(&b"; "[..])) {
+        headers.insert(header::COOKIE, joined);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn connection_headers_stop_here() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("connection", "keep-alive, x-secret, content-length"),
+            ("keep-alive", "timeout=5"),
+            ("x-secret", "1"),
+            ("content-length", "3"),
+            ("te", "trailers"),
+            ("proxy-authorization", "Basic eA=="),
+            ("expect", "100-continue"),
+            ("cookie", "a=1"),
+            ("cookie", "b=2"),
+        ] {
+            let name: HeaderName = name.parse().unwrap();
+            headers.append(name, value.parse().unwrap());
+        }
+        for_server(&mut headers);
+        let mut left: Vec<String> = headers
+            .iter()
+            .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))
+            .collect();
+        left.sort();
+        assert_eq!(left, ["content-length: 3", "cookie: a=1; b=2", "te: trailers"]);
+    }
+}

@@ -1,0 +1,20 @@
+//! HTTP between the program and the server: read strictly, decided on, written anew.
+
+mod authority;
+mod chunks;
+mod flow;
+mod gate;
+mod head;
+mod headers;
+mod path;
+mod payload;
+mod serve;
+mod upgrade;
+mod wire;
+
+pub(crate) use authority::Authority;
+pub(crate) use flow::Flow;
+pub(crate) use head::{Head, HeadError, Target, read_head};
+pub(crate) use payload::Payload;
+pub(crate) use serve::{serve, serve_forward, serve_refusal};
+pub(crate) use wire::Wire;

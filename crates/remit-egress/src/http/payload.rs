@@ -1,0 +1,106 @@
+//! Bodies: streamed through frame by frame, or a short text of ours.
+
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::{body::Incoming, client::conn::http1::SendRequest};
+
+use crate::{
+    engine::Engine,
+    live::Effecting,
+    upstream::{Pool, PoolKey},
+};
+
+/// A request's or response's body.
+pub(crate) enum Payload {
+    /// Ours, whole.
+    Full(Option<Bytes>),
+    /// The peer's, as it comes.
+    Stream {
+        body: Incoming,
+        /// What is let go when the body is over.
+        tail: Option<Box<Tail>>,
+    },
+}
+
+/// Held as long as a response's body runs.
+pub(crate) struct Tail {
+    /// The request's permission is in use.
+    pub(crate) effecting: Option<Effecting>,
+    /// The connection that goes back into the pool.
+    pub(crate) kept: Option<(Arc<Engine>, SendRequest<Payload>, PoolKey)>,
+}
+
+impl Payload {
+    pub(crate) const fn full(bytes: Bytes) -> Self {
+        Self::Full(Some(bytes))
+    }
+
+    pub(crate) const fn request(body: Incoming) -> Self {
+        Self::Stream { body, tail: None }
+    }
+}
+
+fn conclude(tail: &mut Option<Box<Tail>>) {
+    if let Some(tail) = tail.take() {
+        let Tail { effecting, kept } = *tail;
+        drop(effecting);
+        if let Some((engine, sender, key)) = kept {
+            let pool: &Pool = &engine.pool;
+            pool.give_back(sender, key);
+        }
+    }
+}
+
+impl Drop for Payload {
+    fn drop(&mut self) {
+        // Whoever writes the body stops asking once it knows the end.
+        if let Self::Stream { body, tail } = self
+            && body.is_end_stream()
+        {
+            conclude(tail);
+        }
+    }
+}
+
+impl Body for Payload {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        match self.get_mut() {
+            Self::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Stream { body, tail } => {
+                let polled = Pin::new(&mut *body).poll_frame(cx);
+                if matches!(polled, Poll::Ready(None)) {
+                    conclude(tail);
+                }
+                polled
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Full(bytes) => bytes.is_none(),
+            Self::Stream { body, .. } => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Full(bytes) => {
+                SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
+            }
+            Self::Stream { body, .. } => body.size_hint(),
+        }
+    }
+}

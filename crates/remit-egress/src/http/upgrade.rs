@@ -1,0 +1,89 @@
+//! WebSocket (RFC 6455): the upgrade is asked of the server first; only its `101` opens the way,
+//! and until then no byte beyond the request passes.
+
+use std::sync::Arc;
+
+use http::{HeaderValue, Request, Response, StatusCode, Version, header};
+use hyper::{body::Incoming, upgrade::OnUpgrade};
+use hyper_util::rt::TokioIo;
+use remit_core::Denial;
+use tokio::io::copy_bidirectional_with_sizes;
+
+use super::{
+    flow::Flow,
+    headers,
+    payload::{Payload, Tail},
+    wire::Wire,
+};
+use crate::live::Effecting;
+
+/// Whether an HTTP/1 request asks for a WebSocket; the strict reader saw the same.
+pub(crate) fn is_asked<B>(request: &Request<B>) -> bool {
+    let named = |name: header::HeaderName, word: &[u8]| {
+        request.headers().get_all(name).iter().any(|value| {
+            value
+                .as_bytes()
+                .split(|b| *b == b',')
+                .any(|w| w.trim_ascii().eq_ignore_ascii_case(word))
+        })
+    };
+    named(header::UPGRADE, b"websocket") && named(header::CONNECTION, b"upgrade")
+}
+
+/// Sends the upgrade and, when the server agrees, relays.
+pub(crate) async fn forward(
+    flow: Arc<Flow>,
+    mut request: Request<Incoming>,
+    wire: Arc<Wire>,
+    effecting: Effecting,
+) -> Result<Response<Payload>, Denial> {
+    let agent = hyper::upgrade::on(&mut request);
+    let (mut parts, body) = request.into_parts();
+    headers::for_server(&mut parts.headers);
+    parts.headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+    parts.headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+    let mut request = Request::from_parts(parts, Payload::request(body));
+    flow.address(&mut request, Version::HTTP_11)?;
+    let engine = &flow.engine;
+    let mut sender = engine.pool.dedicated(&engine.dialer, &flow.target, flow.tls).await?;
+    let mut response = sender
+        .send_request(request)
+        .await
+        .map_err(|error| engine.dialer.failed(&flow.target, &error.to_string()))?;
+    if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        let (mut parts, body) = response.into_parts();
+        headers::for_agent(&mut parts.headers);
+        let tail = Some(Box::new(Tail { effecting: Some(effecting), kept: None }));
+        return Ok(Response::from_parts(parts, Payload::Stream { body, tail }));
+    }
+    let websocket = response
+        .headers()
+        .get(header::UPGRADE)
+        .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"));
+    if !websocket {
+        return Err(engine.dialer.failed(&flow.target, "101 for another protocol"));
+    }
+    let server = hyper::upgrade::on(&mut response);
+    let (mut parts, _) = response.into_parts();
+    headers::for_agent(&mut parts.headers);
+    parts.headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+    parts.headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+    wire.settle_upgrade(true);
+    tokio::spawn(relay(Arc::clone(&flow), agent, server, effecting));
+    Ok(Response::from_parts(parts, Payload::Full(None)))
+}
+
+async fn relay(flow: Arc<Flow>, agent: OnUpgrade, server: OnUpgrade, effecting: Effecting) {
+    let relaying = async {
+        let (Ok(agent), Ok(server)) = tokio::join!(agent, server) else { return };
+        let (mut agent, mut server) = (TokioIo::new(agent), TokioIo::new(server));
+        let _ = copy_bidirectional_with_sizes(&mut agent, &mut server, BUFFER, BUFFER).await;
+    };
+    tokio::select! {
+        () = relaying => {}
+        () = flow.registered.live.ended() => {}
+    }
+    drop(effecting);
+}
+
+const BUFFER: usize = 16 << 10;

@@ -1,0 +1,40 @@
+//! The network enforcement point: everything a session sends passes through here, tied to a name.
+//!
+//! Names resolve only if the policy lists them; each gets an address of its own, and the listeners
+//! on that address are born with the answer, so an accepted connection *is* a name and a port
+//! ([`names`](mod@self), `connection`). TLS is terminated with a per-session [`Authority`], HTTP is
+//! parsed once, decided on, and written anew from the parsed form; what is neither is relayed as
+//! bytes towards that name only. The real name is resolved once, its addresses are vetted
+//! ([`AddressClass`]) and pinned. Every decision is the guard's; nothing here knows a manifest.
+//!
+//! * [`Egress`]: the transparent form, inside a session's network namespace.
+//! * [`ExplicitProxy`]: the same pipeline behind CONNECT, absolute-form HTTP and SOCKS5.
+
+mod address;
+mod authority;
+mod budget;
+mod config;
+mod connection;
+mod egress;
+mod engine;
+mod error;
+mod explicit;
+mod http;
+mod info;
+mod leg;
+mod live;
+mod names;
+mod refusal;
+mod relay;
+mod sniff;
+mod tls;
+mod upstream;
+
+pub use address::{AddressClass, classify, vet};
+pub use authority::Authority;
+pub use config::{EgressConfig, ExplicitConfig, SessionNet};
+pub use egress::Egress;
+pub use error::AuthorityError;
+pub use explicit::ExplicitProxy;
+pub use info::{ConnectionInfo, EgressSummary};
+pub use upstream::{Resolver, TrustError, UpstreamTrust};

@@ -1,0 +1,363 @@
+//! Live connections, and their ends: a permission that ends takes the connection with it.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use remit_core::{
+    AccessRequest, Effect, Guard, Host, Outcome, Permit, ReasonCode, Resource, Timestamp,
+};
+use tokio::sync::{Notify, watch};
+
+use crate::{
+    budget::Budget,
+    info::{ConnectionInfo, EgressSummary},
+};
+
+/// One connection that the guard permitted.
+pub(crate) struct Live {
+    id: u64,
+    host: Host,
+    port: u16,
+    since: Timestamp,
+    up: AtomicU64,
+    down: AtomicU64,
+    permitted: AtomicU64,
+    refused: AtomicU64,
+    ended: AtomicBool,
+    on_end: Notify,
+    /// Permissions that this connection rests on now: the connect decision (key 0) and those of
+    /// requests under way.
+    held: Mutex<HashMap<u64, Held>>,
+    next: AtomicU64,
+}
+
+struct Held {
+    request: AccessRequest,
+    until: Option<Timestamp>,
+}
+
+impl Live {
+    pub(crate) fn is_ended(&self) -> bool {
+        self.ended.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn sent_up(&self, bytes: usize) {
+        add(&self.up, bytes);
+    }
+
+    pub(crate) fn sent_down(&self, bytes: usize) {
+        add(&self.down, bytes);
+    }
+
+    pub(crate) fn count_permitted(&self) {
+        add(&self.permitted, 1);
+    }
+
+    pub(crate) fn count_refused(&self) {
+        add(&self.refused, 1);
+    }
+
+    /// Ends the connection: whoever drives it stops and drops it.
+    pub(crate) fn end(&self) {
+        self.ended.store(true, Ordering::Release);
+        self.on_end.notify_waiters();
+    }
+
+    /// Resolves when the connection was ended by force.
+    pub(crate) async fn ended(&self) {
+        let notified = self.on_end.notified();
+        tokio::pin!(notified);
+        // Registered before the flag is read: an end in between is not missed.
+        notified.as_mut().enable();
+        if !self.is_ended() {
+            notified.await;
+        }
+    }
+
+    fn held(&self) -> MutexGuard<'_, HashMap<u64, Held>> {
+        lock(&self.held)
+    }
+
+    fn info(&self) -> ConnectionInfo {
+        let until = self.held().values().filter_map(|held| held.until).min();
+        ConnectionInfo {
+            host: self.host.clone(),
+            port: self.port,
+            since: self.since,
+            until,
+            bytes_up: self.up.load(Ordering::Relaxed),
+            bytes_down: self.down.load(Ordering::Relaxed),
+            permitted: self.permitted.load(Ordering::Relaxed),
+            refused: self.refused.load(Ordering::Relaxed),
+        }
+    }
+}
+
+/// A request under way; dropping it says that it is over.
+pub(crate) struct Effecting {
+    live: Arc<Live>,
+    key: u64,
+}
+
+impl Drop for Effecting {
+    fn drop(&mut self) {
+        self.live.held().remove(&self.key);
+    }
+}
+
+/// A connection's place in the table; dropping it says that the connection is over.
+pub(crate) struct Registered {
+    table: Arc<LiveTable>,
+    pub(crate) live: Arc<Live>,
+}
+
+impl Registered {
+    /// Notes that a request's permission is in use until the result is dropped.
+    pub(crate) fn effecting(&self, request: AccessRequest, permit: &Permit) -> Effecting {
+        let key = self.live.next.fetch_add(1, Ordering::Relaxed).saturating_add(1);
+        self.table.hold(&self.live, key, request, permit);
+        Effecting { live: Arc::clone(&self.live), key }
+    }
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        let mut inner = self.table.inner();
+        if inner.open.remove(&self.live.id).is_some() {
+            let info = self.live.info();
+            inner.totals.permitted = inner.totals.permitted.saturating_add(info.permitted);
+            inner.totals.refused = inner.totals.refused.saturating_add(info.refused);
+        }
+    }
+}
+
+/// All live connections of one enforcement point.
+pub(crate) struct LiveTable {
+    inner: Mutex<Inner>,
+    /// When the watch wakes next, in Unix milliseconds; `i64::MAX` when no permission has an end.
+    wakes: AtomicI64,
+    deadlines: Notify,
+}
+
+impl Default for LiveTable {
+    fn default() -> Self {
+        Self { inner: Mutex::default(), wakes: AtomicI64::new(i64::MAX), deadlines: Notify::new() }
+    }
+}
+
+#[derive(Default)]
+struct Inner {
+    next: u64,
+    open: HashMap<u64, Arc<Live>>,
+    totals: EgressSummary,
+}
+
+impl LiveTable {
+    /// Enters a connection that was just permitted.
+    pub(crate) fn enter(
+        self: &Arc<Self>,
+        host: &Host,
+        port: u16,
+        request: AccessRequest,
+        permit: &Permit,
+        since: Timestamp,
+    ) -> Registered {
+        let live = {
+            let mut inner = self.inner();
+            inner.next = inner.next.saturating_add(1);
+            inner.totals.connections = inner.totals.connections.saturating_add(1);
+            let live = Arc::new(Live {
+                id: inner.next,
+                host: host.clone(),
+                port,
+                since,
+                up: AtomicU64::new(0),
+                down: AtomicU64::new(0),
+                permitted: AtomicU64::new(0),
+                refused: AtomicU64::new(0),
+                ended: AtomicBool::new(false),
+                on_end: Notify::new(),
+                held: Mutex::default(),
+                next: AtomicU64::new(0),
+            });
+            inner.open.insert(live.id, Arc::clone(&live));
+            live
+        };
+        self.hold(&live, 0, request, permit);
+        Registered { table: Arc::clone(self), live }
+    }
+
+    pub(crate) fn count_refused(&self) {
+        let mut inner = self.inner();
+        inner.totals.refused = inner.totals.refused.saturating_add(1);
+    }
+
+    pub(crate) fn connections(&self) -> Vec<ConnectionInfo> {
+        self.all().iter().map(|live| live.info()).collect()
+    }
+
+    pub(crate) fn summary(&self, egress_bytes: u64) -> EgressSummary {
+        let inner = self.inner();
+        let mut totals = inner.totals;
+        totals.open = inner.open.len();
+        totals.egress_bytes = egress_bytes;
+        for live in inner.open.values() {
+            let info = live.info();
+            totals.permitted = totals.permitted.saturating_add(info.permitted);
+            totals.refused = totals.refused.saturating_add(info.refused);
+        }
+        totals
+    }
+
+    /// Ends every connection.
+    pub(crate) fn end_all(&self) {
+        for live in self.all() {
+            live.end();
+        }
+    }
+
+    /// Watches over the permissions until the policy's sender is gone and nothing is left.
+    pub(crate) async fn watch(
+        self: Arc<Self>,
+        guard: Arc<Guard>,
+        budget: Arc<Budget>,
+        mut policy: watch::Receiver<u64>,
+        on_policy: impl Fn() + Send + Sync,
+    ) {
+        let mut policy_open = true;
+        loop {
+            let pause = self.next_deadline(guard.now());
+            tokio::select! {
+                changed = policy.changed(), if policy_open => {
+                    policy_open = changed.is_ok();
+                    self.review(&guard, true);
+                    on_policy();
+                }
+                () = self.deadlines.notified() => {}
+                () = budget.on_exceeded.notified() => self.spent(&guard, &budget),
+                () = pause_for(pause) => self.review(&guard, false),
+            }
+        }
+    }
+
+    fn hold(&self, live: &Live, key: u64, mut request: AccessRequest, permit: &Permit) {
+        // A grant for one use meets the request that it was given for by its correlation.
+        request.correlation = Some(permit.correlation.clone());
+        live.held().insert(key, Held { request, until: permit.until });
+        // Nearly every permission ends with the manifest, so the watch is woken only for one that
+        // ends before it wakes anyway.
+        if permit.until.is_some_and(|until| millis(until) < self.wakes.load(Ordering::Acquire)) {
+            self.deadlines.notify_one();
+        }
+    }
+
+    /// Time to the next end; at most a second, since the wall clock can be set or sleep.
+    fn next_deadline(&self, now: Timestamp) -> Option<Duration> {
+        let first = self
+            .all()
+            .iter()
+            .filter_map(|live| live.held().values().filter_map(|held| held.until).min())
+            .min();
+        // With nothing to end, the next hold wakes the watch.
+        let second = Duration::from_secs(1);
+        let next = first.map_or(i64::MAX, |first| millis(first.min(now.after(second))));
+        self.wakes.store(next, Ordering::Release);
+        let first = first?;
+        Some(now.until(first).clamp(Duration::from_millis(1), Duration::from_secs(1)))
+    }
+
+    /// Asks again for what has ended, or for everything when the policy changed.
+    fn review(&self, guard: &Guard, all: bool) {
+        let now = guard.now();
+        for live in self.all() {
+            let mut ended = None;
+            for held in live.held().values_mut() {
+                if !all && held.until.is_none_or(|until| until > now) {
+                    continue;
+                }
+                let decision = guard.peek(&held.request);
+                held.until = decision.until;
+                if decision.effect != Effect::Permit {
+                    ended = Some(decision.reason);
+                } else if decision.until.is_some_and(|until| until <= now) {
+                    ended = Some(ReasonCode::Expired);
+                }
+            }
+            if let Some(reason) = ended {
+                self.end(guard, &live, reason);
+            }
+        }
+    }
+
+    fn spent(&self, guard: &Guard, budget: &Budget) {
+        let detail = format!("egress bytes spent: {}", budget.total());
+        let limit = Resource::Other("limits/egressBytes".into());
+        let _ = guard.note(
+            remit_core::Action::Contain,
+            limit,
+            Outcome::Denied,
+            ReasonCode::LimitReached,
+            Some(detail),
+        );
+        for live in self.all() {
+            self.end(guard, &live, ReasonCode::LimitReached);
+        }
+    }
+
+    fn end(&self, guard: &Guard, live: &Live, reason: ReasonCode) {
+        if live.is_ended() {
+            return;
+        }
+        let resource = Resource::Endpoint { host: live.host.clone(), port: live.port };
+        let detail = format!(
+            "connection closed; {} bytes up, {} down",
+            live.up.load(Ordering::Relaxed),
+            live.down.load(Ordering::Relaxed)
+        );
+        // The end is the safe direction: it happens whether or not it could be written.
+        let _ = guard.note(
+            remit_core::Action::Connect,
+            resource,
+            Outcome::Denied,
+            reason,
+            Some(detail),
+        );
+        live.end();
+        let mut inner = self.inner();
+        inner.totals.ended = inner.totals.ended.saturating_add(1);
+    }
+
+    fn all(&self) -> Vec<Arc<Live>> {
+        self.inner().open.values().cloned().collect()
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        lock(&self.inner)
+    }
+}
+
+fn millis(time: Timestamp) -> i64 {
+    i64::try_from(time.unix_nanos().div_euclid(1_000_000)).unwrap_or(i64::MAX)
+}
+
+async fn pause_for(pause: Option<Duration>) {
+    match pause {
+        Some(pause) => tokio::time::sleep(pause).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn add(counter: &AtomicU64, bytes: usize) {
+    counter.fetch_add(u64::try_from(bytes).unwrap_or(u64::MAX), Ordering::Relaxed);
+}
+
+/// These locks guard plain data that no panic can leave half-changed.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,11 @@
+//! The way out: real names, vetted addresses, verified servers, pooled connections.
+
+mod dial;
+mod pool;
+mod resolve;
+mod trust;
+
+pub(crate) use dial::{Dialer, Target};
+pub(crate) use pool::{Key as PoolKey, Pool, PooledSender};
+pub use resolve::Resolver;
+pub use trust::{TrustError, UpstreamTrust};

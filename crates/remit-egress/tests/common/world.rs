@@ -1,0 +1,109 @@
+//! A running enforcement point with a policy, a trail and an outside world.
+
+use std::{
+    net::{SocketAddr, TcpListener},
+    sync::Arc,
+};
+
+use remit_egress::{
+    Authority, Egress, EgressConfig, ExplicitConfig, ExplicitProxy, Resolver, SessionNet,
+    UpstreamTrust,
+};
+use tokio::sync::watch;
+
+use super::{
+    origin::World509,
+    policy::{FakeClock, Policy, Rule, Trail, guard},
+};
+
+pub struct World {
+    pub policy: Arc<Policy>,
+    pub trail: Arc<Trail>,
+    pub clock: Arc<FakeClock>,
+    pub outside: World509,
+    pub authority: Arc<Authority>,
+    pub changed: watch::Sender<u64>,
+    pub hosts: tempfile::NamedTempFile,
+    pub limit: Option<u64>,
+    runtime: tokio::runtime::Handle,
+    _stop: tokio::sync::oneshot::Sender<()>,
+}
+
+impl World {
+    pub fn new() -> Self {
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let (give, take) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            give.send(runtime.handle().clone()).unwrap();
+            let _ = runtime.block_on(stopped);
+        });
+        Self {
+            policy: Arc::default(),
+            trail: Arc::default(),
+            clock: Arc::default(),
+            outside: World509::new(),
+            authority: Arc::new(Authority::new("test").unwrap()),
+            changed: watch::channel(0).0,
+            hosts: tempfile::NamedTempFile::new().unwrap(),
+            limit: None,
+            runtime: take.recv().unwrap(),
+            _stop: stop,
+        }
+    }
+
+    /// Names that the hosts file knows.
+    pub fn names(&self, lines: &str) {
+        std::fs::write(self.hosts.path(), lines).unwrap();
+    }
+
+    /// Replaces the policy and tells the enforcement point.
+    pub fn rules(&self, rules: Vec<Rule>) {
+        let generation = self.policy.set(rules);
+        self.changed.send_replace(generation);
+    }
+
+    pub fn explicit(&self) -> (ExplicitProxy, SocketAddr) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let config = ExplicitConfig {
+            guard: guard(&self.policy, &self.trail, &self.clock),
+            authority: Arc::clone(&self.authority),
+            trust: UpstreamTrust::none().with_pem(&self.outside.pem).unwrap(),
+            resolver: Resolver::with_hosts_file(self.hosts.path()),
+            policy_changed: self.changed.subscribe(),
+            egress_bytes: self.limit,
+        };
+        (ExplicitProxy::serve(listener, config, &self.runtime).unwrap(), address)
+    }
+
+    pub fn transparent(&self, net: Arc<dyn SessionNet>) -> Egress {
+        let config = EgressConfig {
+            guard: guard(&self.policy, &self.trail, &self.clock),
+            net,
+            authority: Arc::clone(&self.authority),
+            trust: UpstreamTrust::none().with_pem(&self.outside.pem).unwrap(),
+            resolver: Resolver::with_hosts_file(self.hosts.path()),
+            policy_changed: self.changed.subscribe(),
+            egress_bytes: self.limit,
+        };
+        Egress::start(config, &self.runtime).unwrap()
+    }
+
+    /// Runs `work` on the thread that runs the enforcement point.
+    pub fn on_proxy_thread<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> T {
+        let (give, take) = std::sync::mpsc::channel();
+        self.runtime.spawn(async move {
+            let _ = give.send(work());
+        });
+        take.recv().unwrap()
+    }
+
+    pub fn ca(&self) -> &str {
+        self.authority.ca_pem()
+    }
+}

@@ -1,0 +1,68 @@
+//! Attempts on what is not there: the agent sees `ENOENT`; the trail shows what it tried, if the
+//! path exists on the host. Each path or address once, so that polling does not fill the log.
+
+use std::{
+    collections::HashSet,
+    ffi::CString,
+    hash::{DefaultHasher, Hash, Hasher},
+    os::fd::AsRawFd,
+};
+
+use remit_core::{AccessRequest, Action, Effect, FileKind};
+
+use super::{
+    place::Class,
+    start::Start,
+    sys,
+    turn::{Shared, Turn},
+};
+
+/// Hashes of what has been recorded.
+pub(super) type Seen = HashSet<u64>;
+
+/// Then it starts over: a record too many is better than memory without end.
+const MAX_SEEN: usize = 4096;
+
+impl Shared {
+    /// Whether this is the first time.
+    pub(super) fn first(&self, what: impl Hash) -> bool {
+        let mut hasher = DefaultHasher::new();
+        what.hash(&mut hasher);
+        let mut seen = self.seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if seen.len() >= MAX_SEEN {
+            seen.clear();
+        }
+        seen.insert(hasher.finish())
+    }
+}
+
+impl Turn<'_> {
+    /// Records the attempt on a granted-nowhere path that exists on the host, also where scratch
+    /// stands in its place: a key in the person's home is what an attacker looks for first.
+    pub(super) fn absent(&self, start: &Start, action: Action) {
+        if self.class(&start.lexical) != Class::Native {
+            self.record_absent(&start.lexical, self.about(action, &start.lexical, FileKind::File));
+        }
+    }
+
+    /// Records the attempt on a program that the manifest does not permit and that is therefore
+    /// missing.
+    pub(super) fn absent_program(&self, start: &Start, request: AccessRequest) {
+        self.record_absent(&start.lexical, request);
+    }
+
+    fn record_absent(&self, path: &[u8], request: AccessRequest) {
+        let Some(host) = &self.shared.view.host_root else { return };
+        if self.shared.guard.peek(&request).effect != Effect::Deny {
+            return;
+        }
+        let Ok(relative) = CString::new(path.get(1..).unwrap_or_default()) else { return };
+        let resolve = libc::RESOLVE_IN_ROOT | libc::RESOLVE_NO_MAGICLINKS;
+        let flags = (libc::O_PATH | libc::O_CLOEXEC) as u64;
+        let exists = sys::openat2(host.as_raw_fd(), &relative, flags, 0, resolve).is_ok();
+        if exists && self.shared.first((request.action, path)) {
+            // The denial is the record; the answer stays the natural one.
+            let _ = self.shared.guard.check(request);
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! Changes of length, mode and extended attributes.
+//!
+//! Landlock does not cover modes and attributes, so these are never left to the kernel: a call
+//! that is let through unread could be turned on a protected file.
+
+use std::{
+    ffi::CStr,
+    os::fd::{AsRawFd, OwnedFd},
+};
+
+use remit_core::Action;
+use rustix::io::Errno;
+
+use super::{
+    place::Class,
+    start::{Begun, Object},
+    sys,
+    turn::{Outcome, Reply, Stop, Turn, is, kind_of},
+};
+
+/// `XATTR_NAME_MAX` with its NUL, `XATTR_SIZE_MAX`.
+const MAX_ATTR_NAME: usize = 256;
+const MAX_ATTR_SIZE: u64 = 65_536;
+
+impl Turn<'_> {
+    /// `truncate`.
+    pub(super) fn truncate(&mut self, path: u64, length: u64) -> Outcome {
+        let length = length as i64;
+        if length < 0 {
+            return Err(Errno::INVAL.into());
+        }
+        let path = self.path(path)?;
+        let shared = self.shared;
+        let _names = shared.changing();
+        let object = self.find(sys::CWD, &path, true)?;
+        if self.class(&object.path) == Class::Native {
+            return Err(Stop::Continue);
+        }
+        if is(object.stat.st_mode, libc::S_IFDIR) {
+            return Err(Errno::ISDIR.into());
+        }
+        if !is(object.stat.st_mode, libc::S_IFREG) {
+            return Err(Errno::INVAL.into());
+        }
+        self.change(&object)?;
+        self.still_there()?;
+        self.by_name(&object.fd, |name| sys::truncate(name, length))
+    }
+
+    /// `chmod`, `fchmodat`, `fchmodat2`.
+    pub(super) fn chmod(&mut self, dirfd: i32, path: u64, mode: u64, flags: i32) -> Outcome {
+        if flags & !(libc::AT_SYMLINK_NOFOLLOW | libc::AT_EMPTY_PATH) != 0 {
+            return Err(Errno::INVAL.into());
+        }
+        let shared = self.shared;
+        let _names = shared.changing();
+        let object = match self.path(path) {
+            Err(Stop::Errno(Errno::NOENT)) if flags & libc::AT_EMPTY_PATH != 0 => {
+                if dirfd == sys::CWD {
+                    self.attr_object(dirfd, c".", true)?
+                } else {
+                    let fd = self.grab(dirfd)?;
+                    self.reached(fd)?
+                }
+            }
+            path => self.attr_object(dirfd, &path?, flags & libc::AT_SYMLINK_NOFOLLOW == 0)?,
+        };
+        if is(object.stat.st_mode, libc::S_IFLNK) {
+            return Err(Errno::OPNOTSUPP.into());
+        }
+        self.change(&object)?;
+        self.still_there()?;
+        let mode = mode as u32;
+        self.by_name(&object.fd, |name| sys::chmodat(sys::CWD, name, mode))
+    }
+
+    /// `fchmod`.
+    pub(super) fn fchmod(&mut self, fd: i32, mode: u64) -> Outcome {
+        let shared = self.shared;
+        let _names = shared.changing();
+        let file = self.changed_file(fd)?;
+        self.still_there()?;
+        sys::fchmod(file.as_raw_fd(), mode as u32)?;
+        Ok(Reply::Value(0))
+    }
+
+    /// `setxattr`, `lsetxattr`.
+    pub(super) fn set_attr(&mut self, follow: bool) -> Outcome {
+        let (name, value, flags) = self.attr_arguments()?;
+        let path = self.path(self.arg(0))?;
+        let shared = self.shared;
+        let _names = shared.changing();
+        let object = self.attr_object(sys::CWD, &path, follow)?;
+        self.change(&object)?;
+        self.still_there()?;
+        self.by_name(&object.fd, |file| sys::setxattr(file, &name, &value, flags))
+    }
+
+    /// `fsetxattr`.
+    pub(super) fn set_attr_of_file(&mut self) -> Outcome {
+        let (name, value, flags) = self.attr_arguments()?;
+        let shared = self.shared;
+        let _names = shared.changing();
+        let file = self.changed_file(self.int(0))?;
+        self.still_there()?;
+        self.by_name(&file, |file| sys::setxattr(file, &name, &value, flags))
+    }
+
+    /// `removexattr`, `lremovexattr`.
+    pub(super) fn remove_attr(&mut self, follow: bool) -> Outcome {
+        let name = self.attr_name(self.arg(1))?;
+        let path = self.path(self.arg(0))?;
+        let shared = self.shared;
+        let _names = shared.changing();
+        let object = self.attr_object(sys::CWD, &path, follow)?;
+        self.change(&object)?;
+        self.still_there()?;
+        self.by_name(&object.fd, |file| sys::removexattr(file, &name))
+    }
+
+    /// `fremovexattr`.
+    pub(super) fn remove_attr_of_file(&mut self) -> Outcome {
+        let name = self.attr_name(self.arg(1))?;
+        let shared = self.shared;
+        let _names = shared.changing();
+        let file = self.changed_file(self.int(0))?;
+        self.still_there()?;
+        self.by_name(&file, |file| sys::removexattr(file, &name))
+    }
+
+    fn attr_arguments(&self) -> Result<(std::ffi::CString, Vec<u8>, i32), Stop> {
+        let flags = self.int(4);
+        if flags & !(libc::XATTR_CREATE | libc::XATTR_REPLACE) != 0 {
+            return Err(Errno::INVAL.into());
+        }
+        let name = self.attr_name(self.arg(1))?;
+        let size = self.arg(3);
+        if size > MAX_ATTR_SIZE {
+            return Err(Errno::TOOBIG.into());
+        }
+        let size = usize::try_from(size).map_err(|_| Errno::TOOBIG)?;
+        let value = if size == 0 { Vec::new() } else { self.bytes(self.arg(2), size)? };
+        Ok((name, value, flags))
+    }
+
+    fn attr_name(&self, address: u64) -> Result<std::ffi::CString, Stop> {
+        let name = self.string(address, MAX_ATTR_NAME, Errno::RANGE)?;
+        if name.is_empty() { Err(Errno::RANGE.into()) } else { Ok(name) }
+    }
+
+    /// The object of an attribute call. System folders included: nothing is left to the kernel.
+    fn attr_object(&self, dirfd: i32, path: &CStr, follow: bool) -> Result<Object, Stop> {
+        let begun = match self.start(dirfd, path, false) {
+            // `..` below `/proc`: nobody's attributes.
+            Err(Stop::Continue) => return Err(Errno::ACCESS.into()),
+            begun => begun?,
+        };
+        match begun {
+            Begun::Path(start) => self.object(&start, follow),
+            Begun::Object(_) if !follow => Err(Errno::OPNOTSUPP.into()),
+            Begun::Object(link) => {
+                let fd = self.follow(&link, 0)?;
+                self.reached(fd)
+            }
+        }
+    }
+
+    /// The task's open file, if its mode and attributes may change.
+    fn changed_file(&mut self, fd: i32) -> Result<OwnedFd, Stop> {
+        let file = self.grab(fd)?;
+        if sys::status_flags(file.as_raw_fd())? & libc::O_PATH != 0 {
+            return Err(Errno::BADF.into());
+        }
+        let stat = sys::fstat(file.as_raw_fd())?;
+        let stored = is(stat.st_mode, libc::S_IFREG) || is(stat.st_mode, libc::S_IFDIR);
+        if !stored || stat.st_nlink == 0 {
+            // A pipe, a terminal, a file without a name: the descriptor is all there is.
+            return Ok(file);
+        }
+        let twin = file.try_clone().map_err(|_| Errno::MFILE)?;
+        match self.reached(twin) {
+            Ok(object) => self.change(&object).map(|()| file),
+            Err(_) => match self.former_name(&file)? {
+                Some(path) => {
+                    self.may(Action::WriteFile, &path, kind_of(stat.st_mode)).map(|()| file)
+                }
+                None => Err(Errno::ACCESS.into()),
+            },
+        }
+    }
+
+    fn change(&mut self, object: &Object) -> Result<(), Stop> {
+        self.may(Action::WriteFile, &object.path, kind_of(object.stat.st_mode))
+    }
+
+    /// Acts on a held object by its name below our own descriptors.
+    fn by_name(&self, fd: &OwnedFd, act: impl FnOnce(&CStr) -> sys::Result<()>) -> Outcome {
+        sys::fchdir(self.shared.own.as_raw_fd())?;
+        act(rustix::path::DecInt::from_fd(fd).as_c_str())?;
+        Ok(Reply::Value(0))
+    }
+}

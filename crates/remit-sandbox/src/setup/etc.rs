@@ -1,0 +1,162 @@
+//! `/etc` inside: what programs need to run, nothing that describes the machine's secrets, and a
+//! few files of our own (users, names, trust).
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use super::{
+    mounts::{FIXED, Source, clone_one},
+    tree::Tree,
+};
+use crate::{
+    plan::{AUTHORITY_FILE, BUNDLE_FILE, SessionPlan},
+    report::LayerError,
+};
+
+/// Host files and folders of `/etc` that programs read to run. None holds credentials: no
+/// `shadow`, no host keys, no private TLS keys, no client configuration with tokens.
+const HOST_FILES: &[&str] = &[
+    "alternatives",
+    "bash.bashrc",
+    "bash_completion.d",
+    "ca-certificates.conf",
+    "crypto-policies",
+    "debian_version",
+    "fonts",
+    "gai.conf",
+    "host.conf",
+    "inputrc",
+    "java-17-openjdk",
+    "java-21-openjdk",
+    "ld.so.cache",
+    "ld.so.conf",
+    "ld.so.conf.d",
+    "locale.alias",
+    "locale.conf",
+    "localtime",
+    "lsb-release",
+    "magic",
+    "mailcap",
+    "mime.types",
+    "nanorc",
+    "os-release",
+    "perl",
+    "pki/ca-trust",
+    "pki/tls",
+    "profile",
+    "profile.d",
+    "protocols",
+    "python3",
+    "python3.11",
+    "python3.12",
+    "python3.13",
+    "redhat-release",
+    "rpc",
+    "services",
+    "shells",
+    "ssh/ssh_config",
+    "ssh/ssh_config.d",
+    "ssl/certs",
+    "ssl/openssl.cnf",
+    "terminfo",
+    "timezone",
+    "vim",
+    "xdg",
+];
+
+/// Where distributions keep the bundle of trusted roots.
+const BUNDLES: &[&str] = &[
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+];
+
+/// Host parts of `/etc`, cloned read-only. Links are made again rather than followed.
+pub(super) struct HostEtc {
+    mounts: Vec<Source>,
+    links: Vec<(PathBuf, PathBuf)>,
+}
+
+pub(super) fn clone_host_files() -> Result<HostEtc, LayerError> {
+    let mut etc = HostEtc { mounts: Vec::new(), links: Vec::new() };
+    for name in HOST_FILES {
+        let path = Path::new("/etc").join(name);
+        let Ok(meta) = path.symlink_metadata() else { continue };
+        if let (true, Ok(target)) = (meta.is_symlink(), fs::read_link(&path)) {
+            etc.links.push((path, target));
+        } else {
+            etc.mounts.push(clone_one(&path, FIXED)?);
+        }
+    }
+    Ok(etc)
+}
+
+impl HostEtc {
+    pub(super) fn place(self, tree: &Tree) -> Result<(), LayerError> {
+        for (path, target) in &self.links {
+            tree.link(path, target)?;
+        }
+        tree.place_all(self.mounts)
+    }
+}
+
+/// The files that Remit writes: who is who, where names come from, whom to trust.
+pub(super) fn write_own(tree: &Tree, plan: &SessionPlan) -> Result<(), LayerError> {
+    let (uid, gid) = (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw());
+    let home = plan.home.display();
+    let user = &plan.user;
+    let mut passwd = String::new();
+    let mut group = String::new();
+    if uid != 0 {
+        passwd.push_str("root:x:0:0:root:/nonexistent:/usr/sbin/nologin\n");
+    }
+    if gid != 0 {
+        group.push_str("root:x:0:\n");
+    }
+    passwd.push_str(&format!("{user}:x:{uid}:{gid}::{home}:/bin/sh\n"));
+    passwd.push_str("nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n");
+    group.push_str(&format!("{user}:x:{gid}:\ntty:x:5:\nnogroup:x:65534:\n"));
+    let host = &plan.hostname;
+    let files = [
+        ("/etc/passwd", passwd),
+        ("/etc/group", group),
+        ("/etc/hosts", format!("127.0.0.1 localhost {host}\n::1 localhost\n")),
+        ("/etc/hostname", format!("{host}\n")),
+        ("/etc/resolv.conf", "nameserver 198.18.0.1\noptions timeout:5 attempts:2\n".into()),
+        ("/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n".into()),
+    ];
+    for (path, text) in files {
+        tree.write(Path::new(path), text.as_bytes())?;
+    }
+    trust(tree, plan)
+}
+
+/// The session authority beside the system's roots, in a file of its own and over the system's
+/// bundles. What is in place of the bundle is the bundle: nothing that was trusted stops to be.
+fn trust(tree: &Tree, plan: &SessionPlan) -> Result<(), LayerError> {
+    let Some(authority) = &plan.authority_pem else { return Ok(()) };
+    let present: Vec<&Path> = BUNDLES.iter().map(Path::new).filter(|one| one.exists()).collect();
+    let mut bundle = present.first().and_then(|path| fs::read(path).ok()).unwrap_or_default();
+    if !bundle.is_empty() && !bundle.ends_with(b"\n") {
+        bundle.push(b'\n');
+    }
+    bundle.extend_from_slice(authority.as_bytes());
+    tree.write(Path::new(AUTHORITY_FILE), authority.as_bytes())?;
+    tree.write(Path::new(BUNDLE_FILE), &bundle)?;
+    let mut covered: Vec<PathBuf> = Vec::new();
+    for path in present {
+        let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        if !covered.contains(&real) {
+            tree.overlay(Path::new(BUNDLE_FILE), &real)?;
+            covered.push(real);
+        }
+    }
+    if covered.is_empty() {
+        tree.write(Path::new("/etc/ssl/certs/ca-certificates.crt"), &bundle)?;
+    }
+    Ok(())
+}

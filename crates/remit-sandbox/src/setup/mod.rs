@@ -1,0 +1,16 @@
+//! Putting a session into its walls, layer by layer.
+
+mod etc;
+pub mod filter;
+mod init;
+mod launch;
+mod mounts;
+mod network;
+mod rules;
+pub(crate) mod sys;
+pub mod table;
+mod tree;
+mod users;
+
+pub use launch::{Ending, Forked, Launched, Remote, Standard, fork_session};
+pub use users::enter_supervisor_namespace;

@@ -1,0 +1,32 @@
+//! Composition on the endpoint: one session from manifest to verified trail.
+//!
+//! A [`Planned`] session knows what it would build (`--dry-run` prints it); [`Planned::prepare`]
+//! builds the walls, the proxy and the trail; [`Prepared::enforce`] puts the last layers in force;
+//! only an [`Enforced`] session can start the program, and [`Enforced::run`] returns how it
+//! [`Ended`]. The crate wires enforcement points to the policy and the trail, and decides nothing
+//! itself.
+
+mod approvals;
+mod clock;
+mod control;
+mod ends;
+mod error;
+mod home;
+mod limits;
+mod plan;
+mod programs;
+mod proxy;
+mod session;
+mod tally;
+mod terminal;
+mod usage;
+
+pub use approvals::{ApprovalView, Desk, LifetimeChoice};
+pub use clock::SystemClock;
+pub use control::{Call, Client, ControlError, Reply, SessionInfo, sessions};
+pub use error::RunError;
+pub use home::RemitHome;
+pub use plan::{Planned, RunRequest};
+pub use proxy::{ProxyError, ProxyRequest, serve_proxy};
+pub use session::{Ended, Enforced, Prepared};
+pub use tally::Tally;

@@ -1,0 +1,468 @@
+//! From a manifest to a session's plan: paths made canonical, the entry program found, every key
+//! either enforced or refused.
+
+use std::{
+    ffi::{OsStr, OsString},
+    fs,
+    net::{IpAddr, Ipv4Addr},
+    path::{Component, Path, PathBuf},
+    sync::Arc,
+};
+
+use remit_core::{
+    FileMode, Host, HostPattern, PathScope, ReasonCode, SessionContext, SessionId, Timestamp,
+};
+use remit_egress::Authority;
+use remit_manifest::{
+    CpuLimit, Execute, FileRule, HostRule, Manifest, ManifestSource, Sha256Digest, Variables,
+};
+use remit_policy::{Policy, PolicyEnv};
+use remit_sandbox::plan::{
+    AUTHORITY_FILE, BUNDLE_FILE, GrantMount, ProgramMount, Programs, ResourceLimits,
+    SYSTEM_DIRECTORIES, SessionPlan,
+};
+
+use crate::{
+    RemitHome, RunError, SystemClock,
+    error::Step as _,
+    programs::{self, Entry},
+};
+
+/// What a person asked for.
+#[derive(Clone, Debug)]
+pub struct RunRequest {
+    /// The manifest's file.
+    pub manifest: PathBuf,
+    /// `${WORKDIR}` and the program's starting folder.
+    pub workdir: PathBuf,
+    /// Who is responsible; the login name where absent.
+    pub principal: Option<String>,
+    /// The program and its arguments.
+    pub command: Vec<OsString>,
+    /// Nobody may be asked.
+    pub non_interactive: bool,
+}
+
+/// A session that could be built.
+pub struct Planned {
+    pub(crate) context: SessionContext,
+    pub(crate) plan: SessionPlan,
+    pub(crate) policy: Option<Policy>,
+    pub(crate) home: RemitHome,
+    pub(crate) authority: Arc<Authority>,
+    pub(crate) asked_programs: Vec<PathBuf>,
+    pub(crate) egress_bytes: Option<u64>,
+    pub(crate) literals: Vec<(Host, Ipv4Addr, Arc<[u16]>)>,
+    pub(crate) non_interactive: bool,
+    pub(crate) manifest_path: PathBuf,
+    /// Rules whose paths this machine lacks.
+    pub warnings: Vec<String>,
+}
+
+impl Planned {
+    /// Plans a session. Builds nothing.
+    ///
+    /// # Errors
+    /// [`RunError`] with the contract's status.
+    pub fn new(request: RunRequest) -> Result<Self, RunError> {
+        let person = home_folder();
+        let source = ManifestSource::read(&request.manifest)?;
+        let workdir = request.workdir.canonicalize().step("open the working folder")?;
+        let variables = Variables { home: person.clone(), workdir: workdir.clone() };
+        let mut manifest = Manifest::parse(&source, &variables)?;
+        refuse_unsupported(&manifest)?;
+        refuse_expired(&manifest)?;
+        let mut warnings = Vec::new();
+        settle_processors(&manifest, &mut warnings)?;
+        settle_files(&mut manifest, &mut warnings)?;
+        let search = programs::search_path();
+        let command = request.command.first().cloned().unwrap_or_default();
+        let entry = programs::find(&command, &workdir, &search)?;
+        check_entry(&manifest, &entry)?;
+        let (programs, asked_programs) = settle_programs(&mut manifest, &entry, &mut warnings);
+        let home = RemitHome::from_environment(&person);
+        let authority =
+            Authority::new(&manifest.agent).map_err(|error| RunError::Egress(error.to_string()))?;
+        let env = policy_env(&entry, &home, &request.manifest);
+        let hidden = env.hidden.iter().map(|scope| scope.as_path().to_owned()).collect();
+        let policy =
+            Policy::new(&manifest, env).map_err(|error| RunError::Policy(error.to_string()))?;
+        let id = session_id().step("draw a session id")?;
+        let user = user_name();
+        let mut arguments = request.command;
+        if let Some(first) = arguments.first_mut() {
+            *first = command;
+        }
+        let literals = literals(&manifest);
+        let plan = SessionPlan {
+            program: entry.path.clone(),
+            arguments,
+            environment: environment(&manifest, &person, &search, &user, &id),
+            home: scratch_home(&person),
+            workdir,
+            grants: grants(&manifest),
+            hidden,
+            literals: literals
+                .iter()
+                .map(|(_, address, _)| *address)
+                .filter(|address| !address.is_loopback())
+                .collect(),
+            programs,
+            loaders: programs::loaders(),
+            authority_pem: Some(authority.ca_pem().to_owned()),
+            limits: limits(&manifest),
+            user: user.clone(),
+            hostname: "remit".into(),
+        };
+        let context = SessionContext {
+            id,
+            principal: request.principal.unwrap_or(user).into(),
+            agent_id: manifest.agent_id().into(),
+            manifest: Arc::clone(source.digest()),
+        };
+        Ok(Self {
+            context,
+            plan,
+            policy: Some(policy),
+            home,
+            authority: Arc::new(authority),
+            asked_programs,
+            egress_bytes: manifest.limits.egress_bytes,
+            literals,
+            non_interactive: request.non_interactive,
+            manifest_path: request.manifest.canonicalize().step("open the manifest")?,
+            warnings,
+        })
+    }
+
+    /// The walls, for `--dry-run`.
+    pub const fn walls(&self) -> &SessionPlan {
+        &self.plan
+    }
+
+    /// Who runs what under which manifest.
+    pub const fn context(&self) -> &SessionContext {
+        &self.context
+    }
+}
+
+/// The person's home folder: `HOME` where it is an absolute path.
+pub(crate) fn home_folder() -> PathBuf {
+    let own = std::env::var_os("HOME").map(PathBuf::from).filter(|home| home.is_absolute());
+    own.unwrap_or_else(|| PathBuf::from("/nonexistent"))
+}
+
+/// Where the throw-away home stands inside: at the person's own path, unless that is a place
+/// which programs need.
+fn scratch_home(person: &Path) -> PathBuf {
+    let system = SYSTEM_DIRECTORIES.iter().chain(&["/etc", "/proc", "/dev", "/tmp", "/run"]);
+    let taken = person == Path::new("/") || system.into_iter().any(|dir| person.starts_with(dir));
+    if taken { PathBuf::from("/home/agent") } else { person.to_owned() }
+}
+
+pub(crate) fn refuse_unsupported(manifest: &Manifest) -> Result<(), RunError> {
+    manifest.needs().first().map_or(Ok(()), |need| {
+        Err(RunError::Unsupported {
+            key: need.key.clone(),
+            feature: need.feature,
+            at: Arc::clone(&need.at),
+        })
+    })
+}
+
+pub(crate) fn refuse_expired(manifest: &Manifest) -> Result<(), RunError> {
+    let now: Timestamp = remit_core::Clock::now(&SystemClock);
+    match &manifest.expiry {
+        Some(expiry) if expiry.time <= now => {
+            Err(RunError::Expired(expiry.time, Arc::clone(&expiry.at)))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Checks granted paths against this machine. A read rule for a missing path is left out with a
+/// warning; a write rule for one is refused, because what the agent wrote there would be lost.
+fn settle_files(manifest: &mut Manifest, warnings: &mut Vec<String>) -> Result<(), RunError> {
+    let mut kept = Vec::with_capacity(manifest.files.len());
+    for rule in manifest.files.drain(..) {
+        if let Some(rule) = settle_file(rule, warnings)? {
+            kept.push(rule);
+        }
+    }
+    manifest.files = kept;
+    Ok(())
+}
+
+fn settle_file(
+    mut rule: FileRule,
+    warnings: &mut Vec<String>,
+) -> Result<Option<FileRule>, RunError> {
+    let path = rule.scope.as_path().to_owned();
+    let bad = |problem, help| RunError::Grant {
+        path: path.clone(),
+        problem,
+        help,
+        at: Arc::clone(&rule.at),
+    };
+    if path == Path::new("/") {
+        return Err(bad("the whole file system cannot be granted", "name the folders"));
+    }
+    let resolved = match resolve(&path) {
+        Ok(resolved) => resolved,
+        Err(Unresolved::Link) => {
+            let help = "a link can be pointed elsewhere: name the place it leads to";
+            return Err(bad("a part of the path is a symbolic link", help));
+        }
+        Err(Unresolved::Missing) if rule.mode == FileMode::Read => {
+            warnings.push(format!("{}: {} does not exist; left out", rule.at.pointer, rule.scope));
+            return Ok(None);
+        }
+        Err(Unresolved::Missing) => {
+            return Err(bad("does not exist", "create it first, or remove the rule"));
+        }
+        Err(Unresolved::Denied) => {
+            return Err(bad("you have no access to it yourself", "a grant cannot give more"));
+        }
+    };
+    if ["/proc", "/dev", "/sys"].iter().any(|kernel| resolved.starts_with(kernel)) {
+        return Err(bad("belongs to the kernel", "such files cannot be granted"));
+    }
+    rule.scope =
+        PathScope::new(&resolved).map_err(|_| bad("cannot be granted", "name an absolute path"))?;
+    Ok(Some(rule))
+}
+
+enum Unresolved {
+    Missing,
+    Denied,
+    Link,
+}
+
+/// The canonical form of a granted path. Links are followed only directly below `/` (such as
+/// `/bin`), where no agent can have planted one.
+fn resolve(path: &Path) -> Result<PathBuf, Unresolved> {
+    let mut sofar = PathBuf::from("/");
+    for (depth, part) in path.components().enumerate() {
+        let Component::Normal(name) = part else { continue };
+        sofar.push(name);
+        let meta = sofar.symlink_metadata().map_err(|error| match error.kind() {
+            std::io::ErrorKind::PermissionDenied => Unresolved::Denied,
+            _ => Unresolved::Missing,
+        })?;
+        if meta.is_symlink() {
+            if depth > 1 {
+                return Err(Unresolved::Link);
+            }
+            sofar = sofar.canonicalize().map_err(|_| Unresolved::Missing)?;
+        }
+    }
+    Ok(sofar)
+}
+
+/// The entry program must not be something that the agent could have written, and must be the
+/// pinned one where the manifest pins it.
+fn check_entry(manifest: &Manifest, entry: &Entry) -> Result<(), RunError> {
+    for path in &entry.chain {
+        let covering = manifest.files.iter().filter(|rule| rule.scope.covers(path));
+        let nearest = covering.max_by_key(|rule| rule.scope.depth());
+        if nearest.is_some_and(|rule| rule.mode == FileMode::Write) {
+            let problem = ReasonCode::AgentWritten.sentence();
+            return Err(RunError::NotExecutable { path: path.clone(), problem });
+        }
+    }
+    let Some(binary) = &manifest.binary else { return Ok(()) };
+    let (Some(expected), Some(path)) = (binary.sha256, entry.chain.first()) else { return Ok(()) };
+    let actual = programs::digest(path).step("read the program")?;
+    if actual == expected.0 {
+        return Ok(());
+    }
+    Err(RunError::Digest {
+        path: path.clone(),
+        actual: Sha256Digest(actual).to_string(),
+        expected: expected.to_string(),
+        at: Arc::clone(&binary.at),
+    })
+}
+
+/// Makes the execute list canonical and says what exists inside. Returns also the canonical paths
+/// of programs that wait for a person.
+fn settle_programs(
+    manifest: &mut Manifest,
+    entry: &Entry,
+    warnings: &mut Vec<String>,
+) -> (Programs, Vec<PathBuf>) {
+    let plain = |path: &PathBuf| ProgramMount { path: path.clone(), asked: false };
+    let mut named: Vec<ProgramMount> = entry.started.iter().map(plain).collect();
+    let mut asked = Vec::new();
+    let list = match &mut manifest.execute {
+        Execute::All(_) => return (Programs::System(named), asked),
+        Execute::None(_) => return (Programs::Only(with_shell(named)), asked),
+        Execute::List(list) => list,
+    };
+    list.retain_mut(|rule| {
+        let path = rule.path.as_path().to_owned();
+        let Ok(real) = path.canonicalize() else {
+            warnings.push(format!("{}: {} does not exist; left out", rule.at.pointer, rule.path));
+            return false;
+        };
+        let own = entry.chain.contains(&real);
+        if rule.ask && !own {
+            asked.push(real.clone());
+        }
+        if !own {
+            // What is not the pinned program can then not be started by winning a race against
+            // the decision either.
+            let other = |pinned: &Sha256Digest| {
+                programs::digest(&real).map_or(true, |actual| actual != pinned.0)
+            };
+            let asked = rule.ask || rule.sha256.as_ref().is_some_and(other);
+            named.push(ProgramMount { path, asked });
+        }
+        PathScope::new(&real).map(|scope| rule.path = scope).is_ok()
+    });
+    (Programs::Only(with_shell(named)), asked)
+}
+
+/// A listed shell is also `/bin/sh` where the machine says so: scripts and libc name that path.
+fn with_shell(mut named: Vec<ProgramMount>) -> Vec<ProgramMount> {
+    let shell = Path::new("/bin/sh");
+    let Ok(real) = shell.canonicalize() else { return named };
+    let listed =
+        |one: &ProgramMount| !one.asked && one.path.canonicalize().is_ok_and(|p| p == real);
+    if named.iter().any(listed) {
+        named.push(ProgramMount { path: shell.to_owned(), asked: false });
+    }
+    named
+}
+
+fn grants(manifest: &Manifest) -> Vec<GrantMount> {
+    let mount = |rule: &FileRule| GrantMount {
+        path: rule.scope.as_path().to_owned(),
+        write: rule.mode == FileMode::Write,
+    };
+    manifest.files.iter().map(mount).collect()
+}
+
+/// Hosts that programs reach without a lookup: listed literal IPv4 addresses, and `localhost`.
+fn literals(manifest: &Manifest) -> Vec<(Host, Ipv4Addr, Arc<[u16]>)> {
+    let literal = |rule: &HostRule| {
+        let HostPattern::Exact(host) = &rule.pattern else { return None };
+        let address = match host {
+            Host::Address(IpAddr::V4(address)) => *address,
+            Host::Name(name) if &**name == "localhost" => Ipv4Addr::LOCALHOST,
+            _ => return None,
+        };
+        Some((host.clone(), address, Arc::clone(&rule.ports)))
+    };
+    manifest.network.hosts.iter().filter_map(literal).collect()
+}
+
+fn policy_env(entry: &Entry, home: &RemitHome, manifest: &Path) -> PolicyEnv {
+    let scope = |path: &Path| PathScope::new(path.canonicalize().unwrap_or_else(|_| path.into()));
+    let system = SYSTEM_DIRECTORIES.iter().filter_map(|dir| scope(Path::new(dir)).ok());
+    PolicyEnv {
+        entry_programs: entry.chain.clone(),
+        system_dirs: system.collect(),
+        own: scope(manifest).into_iter().collect(),
+        hidden: home.own().iter().filter_map(|path| scope(path).ok()).collect(),
+    }
+}
+
+/// Processors are given whole: a part of one is rounded down, and less than one refused, because
+/// rounding it up would give more than the manifest does.
+fn settle_processors(manifest: &Manifest, warnings: &mut Vec<String>) -> Result<(), RunError> {
+    let Some(CpuLimit::Processors(thousandths)) = manifest.limits.cpu else { return Ok(()) };
+    if thousandths < 1000 {
+        let text = "limits/cpu: less than one processor cannot be enforced here";
+        return Err(RunError::Policy(text.into()));
+    }
+    if !thousandths.is_multiple_of(1000) {
+        warnings.push("limits/cpu: rounded down to whole processors".into());
+    }
+    Ok(())
+}
+
+fn limits(manifest: &Manifest) -> ResourceLimits {
+    let own = &manifest.limits;
+    ResourceLimits {
+        memory: own.memory,
+        cpu: match own.cpu {
+            Some(CpuLimit::Time(time)) => Some(time),
+            _ => None,
+        },
+        processors: match own.cpu {
+            Some(CpuLimit::Processors(thousandths)) => Some(thousandths.div_euclid(1000).max(1)),
+            _ => None,
+        },
+        processes: own.processes.map(u64::from),
+        wall_time: own.wall_time,
+        disk: own.disk,
+        open_files: own.open_files.map(u64::from),
+    }
+}
+
+/// Variables that point tools with a trust store of their own at the session's authority: those
+/// that replace a store get the system's roots too, those that add get the authority alone.
+const TRUST: &[(&str, &str)] = &[
+    ("SSL_CERT_FILE", BUNDLE_FILE),
+    ("CURL_CA_BUNDLE", BUNDLE_FILE),
+    ("REQUESTS_CA_BUNDLE", BUNDLE_FILE),
+    ("GIT_SSL_CAINFO", BUNDLE_FILE),
+    ("CARGO_HTTP_CAINFO", BUNDLE_FILE),
+    ("PIP_CERT", BUNDLE_FILE),
+    ("AWS_CA_BUNDLE", BUNDLE_FILE),
+    ("NODE_EXTRA_CA_CERTS", AUTHORITY_FILE),
+    ("DENO_CERT", AUTHORITY_FILE),
+    ("CODEX_CA_CERTIFICATE", AUTHORITY_FILE),
+];
+
+fn environment(
+    manifest: &Manifest,
+    person: &Path,
+    search: &OsStr,
+    user: &str,
+    id: &SessionId,
+) -> Vec<(OsString, OsString)> {
+    let mut all: Vec<(OsString, OsString)> = Vec::new();
+    let passed = manifest.environment.iter().map(|name| &**name);
+    let always = ["LANG", "LC_ALL", "LC_CTYPE", "TERM"];
+    for name in always.into_iter().chain(passed) {
+        if let Some(value) = std::env::var_os(name)
+            && all.iter().all(|(known, _)| known != name)
+        {
+            all.push((name.into(), value));
+        }
+    }
+    let mut set = |name: &str, value: &OsStr| {
+        all.retain(|(known, _)| known != name);
+        all.push((name.into(), value.into()));
+    };
+    set("PATH", search);
+    set("HOME", scratch_home(person).as_os_str());
+    set("USER", OsStr::new(user));
+    set("LOGNAME", OsStr::new(user));
+    set("REMIT_SESSION", OsStr::new(id.as_str()));
+    for (name, value) in TRUST {
+        set(name, OsStr::new(value));
+    }
+    all
+}
+
+/// The login name of the calling person, from the user database.
+pub(crate) fn user_name() -> String {
+    let uid = rustix::process::getuid().as_raw().to_string();
+    let database = fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let own = database.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)? == uid).then(|| name.to_owned())
+    });
+    let plain = |name: &String| !name.is_empty() && name.bytes().all(|b| b.is_ascii_graphic());
+    own.filter(plain).unwrap_or_else(|| format!("u{uid}"))
+}
+
+pub(crate) fn session_id() -> std::io::Result<SessionId> {
+    let mut bytes = [0u8; 10];
+    getrandom::fill(&mut bytes).map_err(std::io::Error::other)?;
+    Ok(SessionId::from_random(bytes))
+}

@@ -1,0 +1,75 @@
+//! `remit session`: what runs now, and its end.
+
+use remit_core::{Clock as _, SessionId};
+use remit_supervisor::{Call, Client, Reply, SystemClock, sessions};
+
+use crate::{
+    cli::{Format, KillArguments, SessionCommand},
+    failure::Failure,
+    moment, output, place,
+};
+
+/// Runs it.
+pub(crate) fn run(command: SessionCommand) -> Result<i32, Failure> {
+    match command {
+        SessionCommand::List(arguments) => list(arguments.format),
+        SessionCommand::Kill(arguments) => kill(&arguments),
+    }
+}
+
+fn list(format: Format) -> Result<i32, Failure> {
+    let home = place::home();
+    let all = sessions(&home).map_err(Failure::at(&home.sessions))?;
+    if format != Format::Text {
+        output::list(&all, format)?;
+        return Ok(0);
+    }
+    if all.is_empty() {
+        eprintln!("no session is running");
+        return Ok(0);
+    }
+    let now = SystemClock.now();
+    let rows: Vec<[String; 6]> = all
+        .into_iter()
+        .map(|info| {
+            let since = moment::span(info.started.until(now));
+            let pid = info.pid.to_string();
+            [info.session.to_string(), info.agent, info.principal, since, pid, info.program]
+        })
+        .collect();
+    output::table(["SESSION", "AGENT", "PRINCIPAL", "SINCE", "PID", "PROGRAM"], &rows)?;
+    Ok(0)
+}
+
+fn kill(arguments: &KillArguments) -> Result<i32, Failure> {
+    let home = place::home();
+    let ids: Vec<SessionId> = if arguments.all {
+        let all = sessions(&home).map_err(Failure::at(&home.sessions))?;
+        all.into_iter().map(|info| info.session).collect()
+    } else {
+        arguments.sessions.clone()
+    };
+    let mut status = 0;
+    for id in &ids {
+        // One that cannot be reached must not save the others.
+        let ended = Client::reach(&home, id).and_then(|client| client.call(&Call::Kill));
+        match ended.map_err(Failure::from).and_then(|reply| done(id.as_str(), reply)) {
+            Ok(()) => eprintln!("session {id} ended"),
+            Err(failure) => status = output::fail(&failure),
+        }
+    }
+    if ids.is_empty() {
+        eprintln!("no session is running");
+    }
+    Ok(status)
+}
+
+/// Whether the session did what it was asked.
+pub(crate) fn done(id: &str, reply: Reply) -> Result<(), Failure> {
+    let id = id.to_owned();
+    match reply {
+        Reply::Done => Ok(()),
+        Reply::Failed { message } => Err(Failure::Refused { id, message: output::plain(&message) }),
+        _ => Err(Failure::Refused { id, message: "the session gave another answer".into() }),
+    }
+}

@@ -1,0 +1,249 @@
+//! Files that make tools run code later, inside a folder that the agent may write.
+
+use std::{fs, process::Command};
+
+use libtest_mimic::Trial;
+use remit_testkit::program;
+
+use crate::world::{World, trial};
+
+pub fn trials() -> Vec<Trial> {
+    vec![
+        trial("protected_every_family_not_yet_existing", absent),
+        trial("protected_git_hooks_and_folders", folders),
+        trial("protected_git_config_lock_tricks", locks),
+        trial("protected_git_keeps_working", works),
+    ]
+}
+
+const FAMILIES: &[&str] = &[
+    ".git/hooks/pre-commit",
+    ".git/config",
+    ".git/config.worktree",
+    ".git/modules/a/config",
+    ".git/modules/a/hooks/post-checkout",
+    ".git/commondir",
+    ".GIT/hooks/pre-commit",
+    ".Git/Config",
+    "sub/.git",
+    ".gitmodules",
+    ".gitconfig",
+    ".config/git/config",
+    ".hg/hgrc",
+    ".jj/repo/config.toml",
+    ".mcp.json",
+    ".claude/settings.json",
+    ".codex/config.toml",
+    ".cursor/mcp.json",
+    ".gemini/settings.json",
+    ".vscode/tasks.json",
+    ".idea/workspace.xml",
+    ".zed/settings.json",
+    "x.code-workspace",
+    ".devcontainer/devcontainer.json",
+    "AGENTS.md",
+    "CLAUDE.md",
+    "GEMINI.md",
+    "deep/sub/CLAUDE.md",
+    ".github/copilot-instructions.md",
+    ".envrc",
+    ".bashrc",
+    ".profile",
+    "sub/.zshrc",
+    ".bash_aliases",
+    ".config/fish/config.fish",
+    ".inputrc",
+    ".vimrc",
+    ".exrc",
+    ".emacs",
+    ".gdbinit",
+    ".pdbrc",
+    ".npmrc",
+    ".cargo/config.toml",
+    ".husky/pre-commit",
+    ".pre-commit-config.yaml",
+    "mise.toml",
+    ".ssh/authorized_keys",
+    ".ssh/config",
+    ".config/systemd/user/x.service",
+    ".config/autostart/x.desktop",
+    ".local/bin/ls",
+    "opencode.json",
+    ".opencode/x",
+];
+
+fn absent() {
+    let world = World::new("absent");
+    let report = world.attack(&format!(
+        r#"
+for name in {FAMILIES:?}:
+    path = W + "/" + name
+    def create():
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        write(path)
+    attempt("attack create " + name, create)
+    def rename():
+        write(W + "/harmless")
+        os.rename(W + "/harmless", path)
+    attempt("attack rename " + name, rename)
+    attempt("attack link " + name, lambda: os.link(W + "/file", path))
+    attempt("attack symlink " + name, lambda: os.symlink("/tmp/x", path))
+    attempt("attack fifo " + name, lambda: os.mkfifo(path))
+attempt("permitted", lambda: (os.makedirs(W + "/src"), write(W + "/src/main.rs")))
+attempt("permitted sample", lambda: (os.makedirs(W + "/.git/hooks", exist_ok=True), write(W + "/.git/hooks/pre-push.sample")))
+attempt("permitted sample mode", lambda: os.chmod(W + "/.git/hooks/pre-push.sample", 0o755))
+"#
+    ));
+    let tried = report.all_refused("attack");
+    assert_eq!(tried, FAMILIES.len() * 5);
+    report.works(&["permitted", "permitted sample", "permitted sample mode"]);
+    report.recorded("write_file", "denied", ".mcp.json");
+    for name in FAMILIES {
+        let path = world.area.work().join("write").join(name);
+        assert!(fs::metadata(&path).map_or(true, |meta| meta.is_dir()), "{name} exists");
+    }
+}
+
+fn repository(world: &World) {
+    let done = Command::new(program("git"))
+        .args(["init", "-q", "write/repo"])
+        .current_dir(world.area.work())
+        .env("HOME", world.area.home())
+        .status();
+    assert!(done.unwrap().success());
+    world.area.write("work/write/repo/.git/hooks/pre-push.sample", "#!/bin/sh\n");
+    world.area.write("work/write/repo/.git/hooks/pre-commit", "#!/bin/sh\n");
+}
+
+fn folders() {
+    let world = World::new("folders");
+    repository(&world);
+    let report = world.attack(
+        r#"
+G = W + "/repo/.git"; H = G + "/hooks"
+attempt("permitted object", lambda: write(G + "/COMMIT_EDITMSG"))
+attempt("permitted move", lambda: (os.rename(W + "/repo", W + "/repo2"), os.rename(W + "/repo2", W + "/repo")))
+attempt("permitted sample mode", lambda: os.chmod(H + "/pre-push.sample", 0o755))
+attempt("attack write existing", lambda: write(H + "/pre-commit"))
+attempt("attack mode of existing", lambda: os.chmod(H + "/pre-commit", 0o755))
+attempt("attack sample becomes active", lambda: os.rename(H + "/pre-push.sample", H + "/pre-push"))
+attempt("attack sample linked", lambda: os.link(H + "/pre-push.sample", H + "/pre-push"))
+attempt("attack sample exchanged", lambda: exchange(H + "/pre-push.sample", H + "/pre-commit"))
+attempt("attack hooks moved away", lambda: os.rename(H, G + "/old"))
+attempt("attack git moved away", lambda: os.rename(G, W + "/repo/git"))
+def planted(target, swap=False):
+    fresh = W + "/planted"
+    os.makedirs(fresh + "/hooks", exist_ok=True)
+    for name in ("/pre-rebase", "/hooks/pre-rebase"): write(fresh + name)
+    (exchange if swap else os.rename)(fresh, target)
+attempt("attack folder as hooks", lambda: planted(H, True))
+attempt("attack folder as git", lambda: planted(G, True))
+attempt("attack new folder as git", lambda: planted(W + "/.git"))
+os.makedirs(W + "/tree/sub/hooks"); write(W + "/tree/sub/hooks/pre-rebase"); os.makedirs(W + "/r2")
+attempt("attack link as git", lambda: os.symlink("../tree/sub", W + "/r2/.git"))
+attempt("attack pointer", lambda: write(W + "/r2/.git", b"gitdir: /tmp/evil"))
+os.symlink("repo/.git", W + "/way")
+attempt("attack by link", lambda: write(W + "/way/hooks/update"))
+for flag in (os.O_RDONLY, os.O_PATH):
+    attempt(f"attack by descriptor {flag}", lambda: os.open("update", os.O_CREAT | os.O_WRONLY, dir_fd=os.open(H, flag)))
+attempt("attack by cwd", lambda: (os.chdir(H), write("update")))
+os.chdir("/")
+unnamed = os.open(W, os.O_TMPFILE | os.O_RDWR)
+attempt("attack unnamed", lambda: os.link(f"/proc/self/fd/{unnamed}", H + "/update", follow_symlinks=True))
+attempt("attack config", lambda: open(G + "/config", "ab").write(b"[core]\n"))
+attempt("attack config truncated", lambda: os.truncate(G + "/config", 0))
+attempt("attack config exchanged", lambda: (write(W + "/c"), exchange(W + "/c", G + "/config")))
+"#,
+    );
+    report.works(&["permitted object", "permitted move", "permitted sample mode"]);
+    report.all_refused("attack");
+    let hooks = world.area.work().join("write/repo/.git/hooks");
+    let active: Vec<_> = fs::read_dir(hooks)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| !name.ends_with(".sample"))
+        .collect();
+    assert_eq!(active, ["pre-commit"]);
+    assert_eq!(world.text("work/write/repo/.git/hooks/pre-commit"), "#!/bin/sh\n");
+}
+
+fn locks() {
+    let world = World::new("locks");
+    repository(&world);
+    let report = world.attack(
+        r#"
+G = W + "/repo/.git"; C, L = G + "/config", G + "/config.lock"
+def lock(text):
+    file = os.open(L, os.O_CREAT | os.O_RDWR | os.O_TRUNC); os.write(file, text); return file
+def evil(): refuse(b"evil" not in read(C))
+def clean():
+    if os.path.lexists(L): os.unlink(L)
+def put(text): return lambda: (lock(text), os.rename(L, C), evil())
+attempt("permitted same", lambda: (lock(read(C)), os.rename(L, C)))
+attempt("permitted remote", lambda: (lock(read(C) + b'[remote "o"]\n\turl = https://h.example/r\n'), os.rename(L, C)))
+for name, text in (("fsmonitor", b"[core]\n\tfsmonitor = /tmp/evil\n"), ("hooks", b"[core]\n\thooksPath = /tmp/evil\n"),
+                   ("alias", b"[alias]\n\tst = !evil\n"), ("include", b"[include]\n\tpath = /tmp/evil\n"),
+                   ("filter", b'[filter "evil"]\n\tclean = x\n'), ("unknown", b"[evil]\n\tkey = x\n"),
+                   ("case", b"[CORE]\n\tFsMonitor=/tmp/evil\n"), ("continued", b"[core]\n\tsshCo\\\nmmand = evil\n")):
+    attempt("attack " + name, put(read(C) + text)); clean()
+def kept():
+    file = lock(read(C)); os.rename(L, C)
+    os.lseek(file, 0, 2); os.write(file, b"[core]\n\tfsmonitor = evil\n"); os.fsync(file); evil()
+attempt("attack kept descriptor", kept); clean()
+def mapped():
+    text = read(C); file = lock(text); os.ftruncate(file, 4096); page = mmap.mmap(file, 4096)
+    os.ftruncate(file, len(text)); os.rename(L, C)
+    page[:26] = b"[core]\n\tfsmonitor = evil\n "; page.flush(); evil()
+attempt("attack kept mapping", mapped); clean()
+def linked():
+    os.close(lock(read(C))); os.link(L, W + "/alias"); os.rename(L, C)
+    open(W + "/alias", "ab").write(b"[core]\n\tfsmonitor = evil\n"); evil()
+attempt("attack linked lock", linked); clean()
+def raced():
+    stop = []
+    def turn():
+        while not stop:
+            for text in (read(C), b"[core]\n\tfsmonitor = /tmp/evil\n"):
+                try: write(L, text)
+                except OSError: pass
+    one = threading.Thread(target=turn); one.start()
+    end = time.time() + 2
+    while time.time() < end:
+        try: os.rename(L, C)
+        except OSError: pass
+        if b"evil" in read(C): break
+    stop.append(1); one.join(); evil()
+attempt("attack race", raced); clean()
+"#,
+    );
+    report.works(&["permitted same", "permitted remote"]).all_refused("attack");
+    let after = world.text("work/write/repo/.git/config");
+    assert!(!after.contains("evil"), "{after}");
+}
+
+fn works() {
+    let world = World::new("git-works").with(|manifest, _| manifest.execute_any());
+    let report = world.attack(
+        r#"
+git = lambda *words: (lambda: must("git", *words))
+attempt("init", git("init", "-q", W + "/new"))
+attempt("user", git("-C", W + "/new", "config", "user.name", "Agent"))
+attempt("email", git("-C", W + "/new", "config", "user.email", "a@b.example"))
+attempt("remote", git("-C", W + "/new", "remote", "add", "origin", "https://h.example/r"))
+write(W + "/new/file")
+attempt("add", git("-C", W + "/new", "add", "file"))
+attempt("commit", git("-C", W + "/new", "commit", "-qm", "first"))
+attempt("branch", git("-C", W + "/new", "checkout", "-qb", "topic"))
+attempt("clone", git("clone", "-q", W + "/new", W + "/copy"))
+attempt("remove", git("-C", W + "/new", "remote", "remove", "origin"))
+attempt("attack hooks", git("-C", W + "/new", "config", "core.hooksPath", "/tmp"))
+attempt("attack editor", git("-C", W + "/new", "config", "core.editor", "evil"))
+attempt("attack url", git("-C", W + "/new", "config", "url.https://evil.example.insteadOf", "https://h.example"))
+attempt("attack template", git("init", "-q", "--separate-git-dir", "/tmp/gd", W + "/sep"))
+"#,
+    );
+    report
+        .works(&["init", "user", "email", "remote", "add", "commit", "branch", "clone", "remove"]);
+    report.all_refused("attack");
+    assert!(world.exists("work/write/copy/file"));
+}
