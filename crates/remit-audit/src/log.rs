@@ -5,7 +5,7 @@ use std::{
     path::Path,
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     thread::JoinHandle,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
@@ -116,8 +116,7 @@ impl AuditLog {
         });
         if !news.is_empty() {
             for detail in news {
-                let record = shared.own.record("audit log", detail);
-                shared.append(&record, Durability::Grouped)?;
+                shared.append_own("audit log", detail)?;
             }
             shared.publish(Closing::No)?;
         }
@@ -184,6 +183,14 @@ impl fmt::Debug for AuditLog {
 
 impl Shared {
     fn append(&self, record: &Record, durability: Durability) -> Result<(), LogError> {
+        if record.action == Action::SessionEnd {
+            // After its end nothing of a session is missing without an explanation.
+            self.confess();
+        }
+        self.append_frame(record, durability)
+    }
+
+    fn append_frame(&self, record: &Record, durability: Durability) -> Result<(), LogError> {
         let vital = matches!(record.outcome, Outcome::Denied | Outcome::Error)
             || matches!(record.action, Action::SessionEnd | Action::ConfigChange);
         if !vital {
@@ -246,12 +253,22 @@ impl Shared {
     fn confess(&self) {
         let mut unrecorded = lock(&self.unrecorded);
         while let Some((session, detail)) = unrecorded.first() {
-            let record = self.own.record(unrecorded::RESOURCE, detail);
-            if self.append(&record, Durability::Grouped).is_err() {
+            if self.append_own(unrecorded::RESOURCE, detail).is_err() {
                 return;
             }
             unrecorded.remove(&session);
         }
+    }
+
+    /// Appends one of the log's own records. What could not be written takes no number: nobody
+    /// would explain the hole.
+    fn append_own(&self, resource: &str, detail: String) -> Result<(), LogError> {
+        let mut last = lock(&self.own.last);
+        let number = last.saturating_add(1);
+        let record = self.own.record(number, resource, detail);
+        self.append_frame(&record, Durability::Grouped)?;
+        *last = number;
+        Ok(())
     }
 
     /// The worker: syncs what waits once a window and signs it at most a little later.
@@ -313,7 +330,8 @@ impl Shared {
 /// The log's own records, under a session id of their own.
 struct OwnRecords {
     session: SessionId,
-    events: AtomicU64,
+    /// The number of the last one.
+    last: Mutex<u64>,
 }
 
 impl OwnRecords {
@@ -321,11 +339,10 @@ impl OwnRecords {
         let mut bytes = [0; 10];
         getrandom::fill(&mut bytes)
             .map_err(|error| LogError::at(Path::new("getrandom"))(error.into()))?;
-        Ok(Self { session: SessionId::from_random(bytes), events: AtomicU64::new(0) })
+        Ok(Self { session: SessionId::from_random(bytes), last: Mutex::new(0) })
     }
 
-    fn record(&self, resource: &str, detail: String) -> Record {
-        let number = self.events.fetch_add(1, Ordering::Relaxed).saturating_add(1);
+    fn record(&self, number: u64, resource: &str, detail: String) -> Record {
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let nanos = i128::try_from(since_epoch.as_nanos()).unwrap_or(i128::MAX);
         Record {

@@ -256,3 +256,33 @@ fn private_key_is_for_its_owner_only() {
         |name: &str| fs::metadata(home.path().join(name)).unwrap().permissions().mode() & 0o777;
     assert_eq!((mode("config/audit.key"), mode("config"), mode("audit")), (0o600, 0o700, 0o700));
 }
+
+/// A verification that runs beside busy sessions sees entries half written and segments turn over,
+/// and takes none of that for tampering.
+#[test]
+fn a_log_that_is_being_written_verifies_at_every_moment() {
+    let home = tempdir().unwrap();
+    let log = open(home.path());
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                let mut session = Session::unique();
+                while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                    log.append(&session.read(), Durability::Grouped).unwrap();
+                }
+            });
+        }
+        let start = Instant::now();
+        let mut rounds = 0;
+        while start.elapsed() < Duration::from_secs(3) || rounds < 20 {
+            let report = check(home.path());
+            rounds += 1;
+            if !report.intact() {
+                stop.store(true, std::sync::atomic::Ordering::Relaxed);
+                panic!("round {rounds}: {:?}", report.findings);
+            }
+        }
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+}

@@ -8,7 +8,7 @@ use std::{process::Command, time::Instant};
 
 use clap::Args;
 
-use crate::{failure::Failure, place, step};
+use crate::{check, failure::Failure, place, step};
 
 /// Options of the test chore.
 #[derive(Args)]
@@ -40,6 +40,9 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     step::show("building", tests().arg("--no-run"))?;
     // The binary that the end-to-end tests drive, in the same profile.
     step::show("building remit", cargo(options).args(["build", "-p", "remit"]))?;
+    if options.package.is_empty() {
+        check::structure()?;
+    }
     let first = step::show("all tests", &mut tests());
     let second = match user {
         Some(user) => user.run_tests(options),

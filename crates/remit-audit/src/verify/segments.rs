@@ -1,7 +1,10 @@
 //! Segments as a second source of entries: walked in order, compared with bundles, and the only
 //! source of what no bundle holds yet.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use super::finding::{FindingKind, Severity};
 use crate::{
@@ -100,18 +103,22 @@ impl<'s> Walk<'s> {
                     report(Severity::Tampering, FindingKind::SegmentDamaged, at, file, offset);
                 }
                 Step::End => {
-                    if let Some(odd) = last_byte(segment, offset)? {
+                    if let Some(odd) = last_byte(segment, offset)?
+                        && !grew(segment, offset, at)?
+                    {
                         report(Severity::Tampering, FindingKind::TrailingBytes, at, file, odd);
                     }
                 }
                 Step::Torn { begun } => {
                     // One write that was cut, or more than that?
                     let reach = offset.saturating_add((HEADER + MAX_ENTRY) as u64);
-                    match last_byte(segment, offset)? {
-                        Some(odd) if !begun || odd >= reach => {
+                    let odd = last_byte(segment, offset)?;
+                    match odd.filter(|odd| !begun || *odd >= reach) {
+                        _ if grew(segment, offset, at)? => {}
+                        Some(odd) => {
                             report(Severity::Tampering, FindingKind::TrailingBytes, at, file, odd);
                         }
-                        _ => report(Severity::Notice, FindingKind::TornTail, at, file, offset),
+                        None => report(Severity::Notice, FindingKind::TornTail, at, file, offset),
                     }
                 }
             }
@@ -119,6 +126,21 @@ impl<'s> Walk<'s> {
             self.frames = None;
         }
     }
+}
+
+/// Whether a live log has gone on since its end was read: the very next frame is there by now. What
+/// came after the look is the next verification's.
+fn grew(segment: &Segment, offset: u64, number: u64) -> Result<bool, LogError> {
+    for wait in PATIENCE {
+        std::thread::sleep(wait);
+        // With a buffer of its own: what was read before may be half a write.
+        let mut frames = segment.frames(offset, number);
+        let step = frames.step().map_err(LogError::at(&segment.path))?;
+        if matches!(step, Step::Entry { .. } | Step::Closed) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Where the last byte that is not zero lies, from `offset` on.
@@ -144,3 +166,7 @@ fn last_byte(segment: &Segment, offset: u64) -> Result<Option<u64>, LogError> {
 pub(super) fn below(audit: &Path, path: &Path) -> PathBuf {
     path.strip_prefix(audit).unwrap_or(path).to_owned()
 }
+
+/// How long a write that is under way may take, also on a busy machine.
+const PATIENCE: [Duration; 4] =
+    [Duration::ZERO, Duration::from_millis(1), Duration::from_millis(10), Duration::from_millis(50)];
