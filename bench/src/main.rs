@@ -11,7 +11,6 @@
 mod audit;
 mod figure;
 mod memory;
-mod npm_registry;
 mod opens;
 mod proxy;
 mod specification;
@@ -59,7 +58,7 @@ enum Measure {
 fn main() {
     // The registry of `npm ci` and Remit's own resolver must agree on a name.
     let registry = Ipv4Addr::new(127, 0, 0, 2).into();
-    let _net = enter_private_network(&[(registry, npm_registry::HOST)]);
+    let _net = enter_private_network(&[(registry, workloads::REGISTRY)]);
     let options = Options::parse();
     let mut figures: Vec<Figure> = Vec::new();
     for measure in Measure::value_variants() {

@@ -9,15 +9,20 @@ use std::{
 };
 
 use remit_testkit::{
-    Area, ManifestBuilder, Origin, Session, Site, TestAuthority, program, run_bounded,
+    Area, ManifestBuilder, Origin, Session, Site, TestAuthority, npm_registry, program, run_bounded,
 };
 
 use crate::{
     figure::Figure,
-    npm_registry,
     opens::probe,
     stats::{median, probe_times},
 };
+
+/// The name of the registry of [`npm`].
+pub(crate) const REGISTRY: &str = "registry.bench.example";
+
+/// A small web project has about as many.
+const PACKAGES: usize = 150;
 
 const LIMIT: Duration = Duration::from_secs(600);
 
@@ -87,11 +92,11 @@ pub(crate) fn cargo(quick: bool) -> Vec<Figure> {
 pub(crate) fn npm(quick: bool) -> Vec<Figure> {
     let runs = if quick { 3 } else { 9 };
     let area = Area::new("npm");
-    npm_registry::generate(&area);
+    npm_registry::generate(&area, REGISTRY, PACKAGES);
     let authority = TestAuthority::new();
     let bundle = authority.write_bundle(area.path()).into_os_string();
     let site = Site::Folder(area.path().join("registry"));
-    let _registry = Origin::tls(&authority, "127.0.0.2:443", &[npm_registry::HOST], site);
+    let _registry = Origin::tls(&authority, "127.0.0.2:443", &[REGISTRY], site);
     let cache = area.work().join("npm-cache");
     let job: Vec<OsString> = [
         OsString::from("--fresh"),
@@ -103,7 +108,7 @@ pub(crate) fn npm(quick: bool) -> Vec<Figure> {
         "--ignore-scripts".into(),
         "--cache".into(),
         cache.into_os_string(),
-        format!("--registry=https://{}/", npm_registry::HOST).into(),
+        format!("--registry=https://{}/", REGISTRY).into(),
     ]
     .into();
     // Natively npm must be told of the authority, also where the machine's npmrc names a bundle;
@@ -113,8 +118,8 @@ pub(crate) fn npm(quick: bool) -> Vec<Figure> {
         ("npm_config_cafile", bundle.clone()),
         ("SSL_CERT_FILE", bundle),
     ];
-    let manifest = with_programs(ManifestBuilder::default().write(area.work()))
-        .host(npm_registry::HOST, &[443]);
+    let manifest =
+        with_programs(ManifestBuilder::default().write(area.work())).host(REGISTRY, &[443]);
     let bounds = Bounds { name: "npm ci, 150 packages", must: "≤ 1.25 × native", limit: 1.25 };
     compare(&area, &manifest, &variables, &job, runs, &bounds, "cargo xtask bench --only npm")
 }

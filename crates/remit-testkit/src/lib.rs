@@ -6,6 +6,7 @@
 //!   own in which chosen names point at loopback addresses.
 //! - [`Origin`]: a server in this process that speaks TLS with a [`TestAuthority`], HTTP/1.1,
 //!   HTTP/2, WebSocket and server-sent events, and remembers every request it saw.
+//! - [`npm_registry`]: packages and a lock file for `npm ci`.
 //! - [`trail`]: reads the events of a session through the command line.
 //!
 //! A fixture that cannot be set up fails its test: helpers panic with a sentence instead of
@@ -20,6 +21,7 @@ mod area;
 mod binary;
 mod manifest;
 mod network;
+pub mod npm_registry;
 mod origin;
 mod pki;
 mod process;

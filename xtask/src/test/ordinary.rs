@@ -94,7 +94,11 @@ impl User {
     }
 
     fn command(&self, stage: &Path, program: &Program) -> Result<Command, Failure> {
-        let needed = [place::root(), place::target()];
+        let toolchain = toolchain()?;
+        let mut needed = vec![place::root(), place::target()];
+        if !closed_above(std::slice::from_ref(&toolchain))?.is_empty() {
+            needed.push(toolchain.clone());
+        }
         let folders = stage.join("folders");
         fs::write(&folders, lines(&needed)).at(&folders)?;
         let covers = stage.join("covers");
@@ -115,6 +119,7 @@ impl User {
             .env("INSTA_UPDATE", "no")
             // Else it asks cargo, which this user need not have.
             .env("INSTA_WORKSPACE_ROOT", place::root())
+            .env("REMIT_TEST_TOOLCHAIN", toolchain)
             .env("CARGO_MANIFEST_DIR", &program.package);
         Ok(command)
     }
@@ -163,6 +168,13 @@ fn programs(packages: &[&str]) -> Result<Vec<Program>, Failure> {
         return Err(Failure::Findings { what: "no end-to-end test found", findings });
     }
     Ok(found)
+}
+
+/// The folder of the compiler that builds all this: rustup keeps it in root's closed home.
+fn toolchain() -> Result<PathBuf, Failure> {
+    let mut rustc = Command::new("rustc");
+    let sysroot = step::capture("rustc --print sysroot", rustc.args(["--print", "sysroot"]))?;
+    Ok(PathBuf::from(sysroot.trim()))
 }
 
 /// The topmost folders above `paths` that others may not pass.

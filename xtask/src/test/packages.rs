@@ -6,12 +6,14 @@ use crate::{failure::Failure, place, step};
 
 /// Program, package. Tests use each of them; `cargo xtask test` installs what is missing when
 /// root and names it otherwise.
-pub(crate) const NEEDED: [(&str, &str); 13] = [
+pub(crate) const NEEDED: [(&str, &str); 15] = [
     ("bash", "bash"),
     ("cc", "gcc"),
     ("curl", "curl"),
     ("git", "git"),
+    ("go", "golang-go"),
     ("ip", "iproute2"),
+    ("make", "make"),
     ("node", "nodejs"),
     ("npm", "npm"),
     ("openssl", "openssl"),

@@ -168,5 +168,9 @@ pub(super) fn below(audit: &Path, path: &Path) -> PathBuf {
 }
 
 /// How long a write that is under way may take, also on a busy machine.
-const PATIENCE: [Duration; 4] =
-    [Duration::ZERO, Duration::from_millis(1), Duration::from_millis(10), Duration::from_millis(50)];
+const PATIENCE: [Duration; 4] = [
+    Duration::ZERO,
+    Duration::from_millis(1),
+    Duration::from_millis(10),
+    Duration::from_millis(50),
+];

@@ -8,7 +8,7 @@ use std::{
     os::fd::{AsRawFd, OwnedFd},
 };
 
-use remit_core::Action;
+use remit_core::{Action, Via};
 use rustix::io::Errno;
 
 use super::{
@@ -42,7 +42,7 @@ impl Turn<'_> {
         if !is(object.stat.st_mode, libc::S_IFREG) {
             return Err(Errno::INVAL.into());
         }
-        self.change(&object)?;
+        self.change(&object, None)?;
         self.still_there()?;
         self.by_name(&object.fd, |name| sys::truncate(name, length))
     }
@@ -68,7 +68,7 @@ impl Turn<'_> {
         if is(object.stat.st_mode, libc::S_IFLNK) {
             return Err(Errno::OPNOTSUPP.into());
         }
-        self.change(&object)?;
+        self.change(&object, Some(Via::ModeChange))?;
         self.still_there()?;
         let mode = mode as u32;
         self.by_name(&object.fd, |name| sys::chmodat(sys::CWD, name, mode))
@@ -78,7 +78,7 @@ impl Turn<'_> {
     pub(super) fn fchmod(&mut self, fd: i32, mode: u64) -> Outcome {
         let shared = self.shared;
         let _names = shared.changing();
-        let file = self.changed_file(fd)?;
+        let file = self.changed_file(fd, Some(Via::ModeChange))?;
         self.still_there()?;
         sys::fchmod(file.as_raw_fd(), mode as u32)?;
         Ok(Reply::Value(0))
@@ -91,7 +91,7 @@ impl Turn<'_> {
         let shared = self.shared;
         let _names = shared.changing();
         let object = self.attr_object(sys::CWD, &path, follow)?;
-        self.change(&object)?;
+        self.change(&object, None)?;
         self.still_there()?;
         self.by_name(&object.fd, |file| sys::setxattr(file, &name, &value, flags))
     }
@@ -101,7 +101,7 @@ impl Turn<'_> {
         let (name, value, flags) = self.attr_arguments()?;
         let shared = self.shared;
         let _names = shared.changing();
-        let file = self.changed_file(self.int(0))?;
+        let file = self.changed_file(self.int(0), None)?;
         self.still_there()?;
         self.by_name(&file, |file| sys::setxattr(file, &name, &value, flags))
     }
@@ -113,7 +113,7 @@ impl Turn<'_> {
         let shared = self.shared;
         let _names = shared.changing();
         let object = self.attr_object(sys::CWD, &path, follow)?;
-        self.change(&object)?;
+        self.change(&object, None)?;
         self.still_there()?;
         self.by_name(&object.fd, |file| sys::removexattr(file, &name))
     }
@@ -123,7 +123,7 @@ impl Turn<'_> {
         let name = self.attr_name(self.arg(1))?;
         let shared = self.shared;
         let _names = shared.changing();
-        let file = self.changed_file(self.int(0))?;
+        let file = self.changed_file(self.int(0), None)?;
         self.still_there()?;
         self.by_name(&file, |file| sys::removexattr(file, &name))
     }
@@ -166,7 +166,7 @@ impl Turn<'_> {
     }
 
     /// The task's open file, if its mode and attributes may change.
-    fn changed_file(&mut self, fd: i32) -> Result<OwnedFd, Stop> {
+    fn changed_file(&mut self, fd: i32, via: Option<Via>) -> Result<OwnedFd, Stop> {
         let file = self.grab(fd)?;
         if sys::status_flags(file.as_raw_fd())? & libc::O_PATH != 0 {
             return Err(Errno::BADF.into());
@@ -179,7 +179,7 @@ impl Turn<'_> {
         }
         let twin = file.try_clone().map_err(|_| Errno::MFILE)?;
         match self.reached(twin) {
-            Ok(object) => self.change(&object).map(|()| file),
+            Ok(object) => self.change(&object, via).map(|()| file),
             Err(_) => match self.former_name(&file)? {
                 Some(path) => {
                     self.may(Action::WriteFile, &path, kind_of(stat.st_mode)).map(|()| file)
@@ -189,8 +189,14 @@ impl Turn<'_> {
         }
     }
 
-    fn change(&mut self, object: &Object) -> Result<(), Stop> {
-        self.may(Action::WriteFile, &object.path, kind_of(object.stat.st_mode))
+    fn change(&mut self, object: &Object, via: Option<Via>) -> Result<(), Stop> {
+        if self.class(&object.path) == Class::Data {
+            let kind = kind_of(object.stat.st_mode);
+            let mut request = self.about(Action::WriteFile, &object.path, kind);
+            request.context.via = via;
+            let _permit = self.decide(request)?;
+        }
+        Ok(())
     }
 
     /// Acts on a held object by its name below our own descriptors.

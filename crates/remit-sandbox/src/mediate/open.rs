@@ -1,7 +1,7 @@
 //! `open`, `openat`, `openat2`, `creat`.
 
 use std::{
-    ffi::CString,
+    ffi::{CStr, CString},
     os::fd::{AsRawFd, OwnedFd},
 };
 
@@ -54,6 +54,20 @@ const ROOTED: u64 = libc::RESOLVE_BENEATH | libc::RESOLVE_IN_ROOT;
 const MAX_RACES: usize = 16;
 /// The kernel's limit of links in one walk.
 const MAX_LINKS: usize = 40;
+
+/// The session's own `/proc` has processes and nothing else. These are what runtimes and monitors
+/// size themselves by (node counts processors in `stat` and `cpuinfo`); everybody may read them,
+/// and they tell nothing of other processes.
+const MACHINE_FACTS: [&CStr; 8] = [
+    c"cpuinfo",
+    c"loadavg",
+    c"meminfo",
+    c"stat",
+    c"sys/kernel/osrelease",
+    c"sys/vm/overcommit_memory",
+    c"uptime",
+    c"version",
+];
 
 /// What an open asks for.
 #[derive(Clone, Copy, Debug)]
@@ -147,6 +161,10 @@ impl Turn<'_> {
         match self.start(dirfd, &path, how.resolve & ROOTED != 0)? {
             Begun::Object(link) => self.reopen(&link, how),
             Begun::Path(start) => {
+                if let Some(fact) = machine_fact(&start, how) {
+                    let proc = self.shared.view.proc.as_raw_fd();
+                    return Ok(handed(sys::openat(proc, fact, libc::O_RDONLY)?, how));
+                }
                 if start.is_native() && !self.native_by_us(&start.lexical, how) {
                     return Err(Stop::Continue);
                 }
@@ -531,6 +549,17 @@ enum Created {
 
 fn handed(fd: OwnedFd, how: How) -> Reply {
     Reply::Descriptor { fd, close_on_exec: how.has(O_CLOEXEC) }
+}
+
+/// The machine fact that a path names, for reading and nothing else.
+fn machine_fact(start: &Start, how: How) -> Option<&'static CStr> {
+    if !start.is_native() || how.writes() || how.has(O_CREAT) || how.has(O_DIRECTORY) {
+        return None;
+    }
+    let name = start.lexical.strip_prefix(b"/proc/")?;
+    // A final slash asks for a folder.
+    let slash = start.path.as_bytes().last() == Some(&b'/');
+    MACHINE_FACTS.into_iter().find(|fact| fact.to_bytes() == name).filter(|_| !slash)
 }
 
 /// The flags that `F_SETFL` may set, as the caller wants them.

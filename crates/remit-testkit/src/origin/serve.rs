@@ -112,12 +112,21 @@ async fn answer(
         Err(_) => return text(StatusCode::BAD_REQUEST, "the body broke off"),
     };
     log.add(seen.clone());
-    match site {
+    let response = match site {
         Site::Function(function) => reply(function(&seen)),
         Site::Folder(folder) => builtin::file(&folder, &seen),
         Site::Forward(to) => forward::forward(Request::from_parts(parts, seen.body), to).await,
         _ => builtin::page(&seen),
+    };
+    if seen.method == http::Method::HEAD { without_body(response) } else { response }
+}
+
+/// As an answer to HEAD: the length that the body would have (RFC 9110, 9.3.2), and none.
+fn without_body(mut response: Response<Body>) -> Response<Body> {
+    if let Some(length) = hyper::body::Body::size_hint(response.body()).exact() {
+        response.headers_mut().insert(http::header::CONTENT_LENGTH, length.into());
     }
+    response.map(|_| full(Bytes::new()))
 }
 
 fn describe(request: &Request<Incoming>, sni: Option<String>) -> Seen {

@@ -3,26 +3,24 @@
 use std::{collections::BTreeMap, fs, path::Path, process::Command};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use remit_testkit::Area;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha512};
 
-/// The registry's name.
-pub(crate) const HOST: &str = "registry.bench.example";
+use crate::Area;
 
-/// Packages, each with [`FILES`] files: a small web project has about as many.
-const PACKAGES: usize = 150;
+/// Files of each package.
 const FILES: usize = 12;
 
-/// Writes tarballs to `registry/` and a project with a lock file to `work/`.
-pub(crate) fn generate(area: &Area) {
+/// Writes tarballs of so many packages to `registry/`, and a project with a lock file that wants
+/// all of them from `host` to `work/`.
+pub fn generate(area: &Area, host: &str, packages: usize) {
     let stage = area.path().join("stage/package");
     let registry = area.path().join("registry");
     fs::create_dir_all(&registry).expect("a folder can be created");
     fs::create_dir_all(&stage).expect("a folder can be created");
     let mut locked = BTreeMap::new();
     let mut wanted = BTreeMap::new();
-    for number in 0..PACKAGES {
+    for number in 0..packages {
         let name = format!("part-{number}");
         let tarball = format!("{name}-1.0.0.tgz");
         pack(&stage, &registry.join(&tarball), &name, number);
@@ -30,7 +28,7 @@ pub(crate) fn generate(area: &Area) {
         let integrity = format!("sha512-{}", STANDARD.encode(Sha512::digest(&bytes)));
         locked.insert(
             format!("node_modules/{name}"),
-            json!({ "version": "1.0.0", "resolved": format!("https://{HOST}/{tarball}"), "integrity": integrity }),
+            json!({ "version": "1.0.0", "resolved": format!("https://{host}/{tarball}"), "integrity": integrity }),
         );
         wanted.insert(name, "1.0.0".to_owned());
     }
