@@ -197,6 +197,7 @@ impl Prepared {
             granted: self.planned.plan.grants.iter().map(|grant| grant.path.clone()).collect(),
             host_root: Some(folder("/").step("open /")?),
             list_mode: self.planned.plan.programs.only_named(),
+            loaders: self.planned.plan.loaders.clone(),
         };
         let programs = Arc::new(Runnable {
             asked: self.planned.asked_programs.clone(),

@@ -162,6 +162,7 @@ fn attempt() -> Result<(), LayerError> {
         granted: Vec::new(),
         host_root: Some(folder("/")?),
         list_mode: true,
+        loaders: loaders(),
     };
     let mediator = Mediator::start(listener, view, guard(), Arc::new(AsTheyAre)).at(
         "mediation",

@@ -3,12 +3,13 @@
 
 use std::{
     collections::HashSet,
-    ffi::CString,
+    ffi::{CStr, CString},
     hash::{DefaultHasher, Hash, Hasher},
-    os::fd::AsRawFd,
+    os::fd::{AsRawFd, RawFd},
 };
 
 use remit_core::{AccessRequest, Action, Effect, FileKind};
+use rustix::io::Errno;
 
 use super::{
     place::Class,
@@ -57,12 +58,25 @@ impl Turn<'_> {
             return;
         }
         let Ok(relative) = CString::new(path.get(1..).unwrap_or_default()) else { return };
-        let resolve = libc::RESOLVE_IN_ROOT | libc::RESOLVE_NO_MAGICLINKS;
-        let flags = (libc::O_PATH | libc::O_CLOEXEC) as u64;
-        let exists = sys::openat2(host.as_raw_fd(), &relative, flags, 0, resolve).is_ok();
-        if exists && self.shared.first((request.action, path)) {
+        if exists(host.as_raw_fd(), &relative) && self.shared.first((request.action, path)) {
             // The denial is the record; the answer stays the natural one.
             let _ = self.shared.guard.check(request);
         }
+    }
+}
+
+/// Whether the host has something there. A path that the agent made up must not make the host ask
+/// a server for it, so the walk leaves the root's own file system only for what the kernel knows
+/// by heart: an automounter would look the name up, a network file system send it. In doubt the
+/// attempt is recorded.
+fn exists(host: RawFd, relative: &CStr) -> bool {
+    let flags = (libc::O_PATH | libc::O_CLOEXEC) as u64;
+    let walk = |more: u64| {
+        let resolve = libc::RESOLVE_IN_ROOT | libc::RESOLVE_NO_MAGICLINKS | more;
+        sys::openat2(host, relative, flags, 0, resolve)
+    };
+    match walk(libc::RESOLVE_CACHED) {
+        Err(Errno::AGAIN) => matches!(walk(libc::RESOLVE_NO_XDEV), Ok(_) | Err(Errno::XDEV)),
+        known => known.is_ok(),
     }
 }

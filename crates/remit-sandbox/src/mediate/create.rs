@@ -13,7 +13,7 @@ use super::{
     place::{Class, join},
     start::{Begun, Start},
     sys,
-    turn::{Outcome, Reply, Stop, Turn, open_path},
+    turn::{Outcome, Reply, SET_ID, Stop, Turn, open_path},
 };
 
 /// `/dev/null`'s number.
@@ -128,7 +128,7 @@ impl Turn<'_> {
             _ => return Err(Errno::INVAL.into()),
         };
         self.make(dirfd, path, Some(kind), |parent| {
-            sys::mknodat(parent.fd.as_raw_fd(), &parent.name, mode, 0)
+            sys::mknodat(parent.fd.as_raw_fd(), &parent.name, mode & !SET_ID, 0)
         })
     }
 
@@ -149,8 +149,7 @@ impl Turn<'_> {
         act: impl FnOnce(&Parent) -> sys::Result<()>,
     ) -> Outcome {
         let path = self.path(path)?;
-        let shared = self.shared;
-        let _names = shared.changing();
+        self.keep_names_still();
         let parent = self.name_at(dirfd, &path)?;
         if parent.is_plain() {
             if self.there(&parent)?.is_some() {

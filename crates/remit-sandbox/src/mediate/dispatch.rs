@@ -4,6 +4,7 @@
 use rustix::io::Errno;
 
 use super::{
+    attr::TimeUnit,
     open::How,
     sys::CWD,
     turn::{Outcome, Stop, Turn},
@@ -45,6 +46,22 @@ impl Turn<'_> {
             libc::SYS_unlink => return self.remove(CWD, a, 0),
             libc::SYS_rmdir => return self.remove(CWD, a, libc::AT_REMOVEDIR),
             libc::SYS_chmod => return self.chmod(CWD, a, b, 0),
+            libc::SYS_utime => {
+                let times = self.times(b, TimeUnit::Seconds)?;
+                return self.set_times((CWD, a), times, 0);
+            }
+            libc::SYS_utimes => {
+                let times = self.times(b, TimeUnit::Microseconds)?;
+                return self.set_times((CWD, a), times, 0);
+            }
+            libc::SYS_futimesat => {
+                let times = self.times(c, TimeUnit::Microseconds)?;
+                return self.set_times((self.int(0), b), times, 0);
+            }
+            libc::SYS_chown => return self.set_owner((CWD, a), (b, c), 0),
+            libc::SYS_lchown => {
+                return self.set_owner((CWD, a), (b, c), libc::AT_SYMLINK_NOFOLLOW);
+            }
             _ => {}
         }
         let dir = self.int(0);
@@ -61,6 +78,12 @@ impl Turn<'_> {
             libc::SYS_truncate => self.truncate(a, b),
             libc::SYS_fchmod => self.fchmod(dir, b),
             libc::SYS_fchmodat => self.chmod(dir, b, c, 0),
+            libc::SYS_utimensat => {
+                let times = self.times(c, TimeUnit::Nanoseconds)?;
+                self.set_times((dir, b), times, self.int(3))
+            }
+            libc::SYS_fchown => self.set_owner_of_file(dir, b, c),
+            libc::SYS_fchownat => self.set_owner((dir, b), (c, d), self.int(4)),
             libc::SYS_fchmodat2 => self.chmod(dir, b, c, self.int(3)),
             libc::SYS_setxattr => self.set_attr(true),
             libc::SYS_lsetxattr => self.set_attr(false),

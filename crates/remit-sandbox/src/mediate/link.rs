@@ -29,8 +29,7 @@ impl Turn<'_> {
         if flags & !(libc::AT_SYMLINK_FOLLOW | libc::AT_EMPTY_PATH) != 0 {
             return Err(Errno::INVAL.into());
         }
-        let shared = self.shared;
-        let _names = shared.changing();
+        self.keep_names_still();
         let source = self.link_source(old, flags)?;
         let path = self.path(new.1)?;
         let parent = self.name_at(new.0, &path)?;
@@ -61,7 +60,7 @@ impl Turn<'_> {
         }
         let name = rustix::path::DecInt::from_fd(fd);
         sys::linkat(
-            shared.own.as_raw_fd(),
+            self.shared.own.as_raw_fd(),
             name.as_c_str(),
             parent.fd.as_raw_fd(),
             &parent.name,
@@ -113,8 +112,7 @@ impl Turn<'_> {
             return Err(Errno::INVAL.into());
         }
         let path: CString = self.path(path)?;
-        let shared = self.shared;
-        let _names = shared.changing();
+        self.keep_names_still();
         let parent = self.name_at(dirfd, &path)?;
         let dir = parent.fd.as_raw_fd();
         // With a final slash `unlink` only ever fails.

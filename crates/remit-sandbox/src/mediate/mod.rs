@@ -68,6 +68,9 @@ pub struct View {
     /// Programs are limited to a list: files in native folders are opened by the mediator, which
     /// refuses programs that are not listed (`ld.so PROGRAM`, copies read for execution).
     pub list_mode: bool,
+    /// Canonical paths of the ELF loaders. A program that is handed to one of them is started, by
+    /// another way than `execve`.
+    pub loaders: Vec<PathBuf>,
 }
 
 /// Whether a program may now be started.

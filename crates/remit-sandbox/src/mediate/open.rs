@@ -10,10 +10,10 @@ use rustix::io::Errno;
 
 use super::{
     elf,
-    place::{Class, join},
+    place::{Class, join, path_of},
     start::{Begun, Link, Object, Start, identity},
     sys::{self, CWD},
-    turn::{Outcome, Reply, Stop, Turn, is, kind_of, open_path},
+    turn::{Outcome, Reply, SET_ID, Stop, Turn, is, kind_of, open_path},
 };
 
 /// `O_LARGEFILE` of the kernel; the C library's is 0 on 64-bit machines.
@@ -184,8 +184,9 @@ impl Turn<'_> {
     }
 
     fn perform(&mut self, mut start: Start, how: How) -> Outcome {
-        let shared = self.shared;
-        let _names = (how.writes() || how.has(O_CREAT)).then(|| shared.changing());
+        if how.writes() || how.has(O_CREAT) {
+            self.keep_names_still();
+        }
         if how.has(O_TMPFILE) {
             return self.unnamed(&start, how);
         }
@@ -199,6 +200,12 @@ impl Turn<'_> {
                     // A creating walk may end at a link's text that others would follow.
                     Err(Stop::Errno(Errno::LOOP))
                         if how.has(O_CREAT) && !how.has(O_NOFOLLOW) && how.resolve == 0 => {}
+                    // The same for a link whose text ends in a slash.
+                    Err(Stop::Errno(Errno::NOTDIR))
+                        if how.has(O_CREAT) && asks_for_folder(&start.path) =>
+                    {
+                        return Err(Errno::ISDIR.into());
+                    }
                     Err(Stop::Errno(error @ (Errno::NOENT | Errno::LOOP))) => {
                         if how.resolve == 0
                             && !how.has(O_NOFOLLOW)
@@ -299,9 +306,10 @@ impl Turn<'_> {
         match self.class(&path) {
             Class::Native if !self.native_by_us(&path, how) => return Err(Stop::Continue),
             Class::Native => self.refuse_program(&fd, &stat, &path)?,
-            Class::Scratch => {}
+            Class::Scratch => self.refuse_to_loader(&fd, &stat, &path)?,
             Class::Data if self.is_skeleton(&stat, how) => {}
             Class::Data => {
+                self.refuse_to_loader(&fd, &stat, &path)?;
                 let request = self.about(how.action(), &path, kind_of(stat.st_mode));
                 let _permit = self.decide(request)?;
             }
@@ -361,10 +369,11 @@ impl Turn<'_> {
 
     /// Opens what `fd` holds once more, waiting for the other side. The held descriptor counts as
     /// a reader meanwhile, as a native caller would.
-    fn open_fifo(&self, fd: &OwnedFd, how: How) -> Outcome {
+    fn open_fifo(&mut self, fd: &OwnedFd, how: How) -> Outcome {
         if !self.may_block {
             return Err(Stop::Pool);
         }
+        self.let_names_go();
         self.still_there()?;
         let name = rustix::path::DecInt::from_fd(fd);
         let flags = how.flags & !(O_CREAT | O_EXCL | O_TRUNC | O_NOFOLLOW) | O_NOCTTY;
@@ -388,8 +397,10 @@ impl Turn<'_> {
             if self.class(&object.path) == Class::Native && !self.native_by_us(&object.path, how) {
                 return Err(Stop::Continue);
             }
+            if how.writes() {
+                self.keep_names_still();
+            }
             let shared = self.shared;
-            let _names = how.writes().then(|| shared.changing());
             let name = rustix::path::DecInt::from_fd(&object.fd);
             let flags = i32::try_from(how.probing()).map_err(|_| Errno::INVAL)?;
             return match sys::openat(shared.own.as_raw_fd(), name.as_c_str(), flags) {
@@ -424,7 +435,8 @@ impl Turn<'_> {
     }
 
     /// Opens once more what a descriptor of ours holds.
-    fn open_again(&self, file: &OwnedFd, how: How) -> Outcome {
+    fn open_again(&mut self, file: &OwnedFd, how: How) -> Outcome {
+        self.let_names_go();
         let name = rustix::path::DecInt::from_fd(file);
         let flags = (how.flags & !(O_CREAT | O_EXCL)) | O_NOCTTY;
         let flags = i32::try_from(flags).map_err(|_| Errno::INVAL)?;
@@ -524,7 +536,8 @@ impl Turn<'_> {
         self.take_umask()?;
         self.still_there()?;
         let flags = (how.flags & !O_TRUNC) | O_CREAT | O_EXCL | O_CLOEXEC;
-        match sys::openat2(dir, &parent.name, flags, how.mode, resolve) {
+        let mode = how.mode & !u64::from(SET_ID);
+        match sys::openat2(dir, &parent.name, flags, mode, resolve) {
             Ok(fd) => Ok(Created::Done(handed(fd, how))),
             Err(Errno::EXIST) if !how.has(O_EXCL) => Ok(Created::Appeared),
             Err(error) => Err(error.into()),
@@ -539,6 +552,34 @@ impl Turn<'_> {
     }
 }
 
+impl Turn<'_> {
+    /// `ld.so FILE` starts a program that `execve` was never asked for. What the loader opens for a
+    /// program that was started properly are libraries.
+    fn refuse_to_loader(
+        &mut self,
+        fd: &OwnedFd,
+        stat: &libc::stat,
+        path: &[u8],
+    ) -> Result<(), Stop> {
+        if is(stat.st_mode, libc::S_IFREG) && elf::is_program(fd) && self.caller_is_loader()? {
+            self.listed_program(path)?;
+        }
+        Ok(())
+    }
+
+    fn caller_is_loader(&self) -> Result<bool, Stop> {
+        let link = self.task_path("exe")?;
+        let proc = self.shared.view.proc.as_raw_fd();
+        let program = sys::as_tracer(|| sys::readlinkat(proc, &link));
+        let loaders = &self.shared.view.loaders;
+        match program {
+            Ok(program) => Ok(loaders.contains(&path_of(&program))),
+            // In doubt it is one: only the caller's own death or secrecy hides what it runs.
+            Err(_) => Ok(true),
+        }
+    }
+}
+
 enum Created {
     Done(Reply),
     /// Somebody else created it meanwhile.
@@ -549,6 +590,13 @@ enum Created {
 
 fn handed(fd: OwnedFd, how: How) -> Reply {
     Reply::Descriptor { fd, close_on_exec: how.has(O_CLOEXEC) }
+}
+
+/// Whether the path's last component is a link that spells a folder.
+fn asks_for_folder(path: &CStr) -> bool {
+    open_path(path, libc::O_NOFOLLOW, 0)
+        .and_then(|link| sys::readlinkat(link.as_raw_fd(), c""))
+        .is_ok_and(|target| target.last() == Some(&b'/'))
 }
 
 /// The machine fact that a path names, for reading and nothing else.

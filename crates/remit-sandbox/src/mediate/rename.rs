@@ -28,7 +28,7 @@ impl Turn<'_> {
             return Err(Errno::PERM.into());
         }
         let shared = self.shared;
-        let names = shared.changing();
+        self.keep_names_still();
         let old_path = self.path(old.1)?;
         let from = self.name_at(old.0, &old_path)?;
         let new_path = self.path(new.1)?;
@@ -61,7 +61,7 @@ impl Turn<'_> {
         }
         let folder = |stat: &libc::stat| is(stat.st_mode, libc::S_IFDIR);
         if folder(&source) || (flags & EXCHANGE != 0 && target.as_ref().is_some_and(folder)) {
-            drop(names);
+            self.let_names_go();
             return self.rename_tree(&from, &to, flags);
         }
         if flags == 0 && is(source.st_mode, libc::S_IFREG) && is_lock_of(&from, &to) {
@@ -69,7 +69,7 @@ impl Turn<'_> {
                 self.about(Action::WriteFile, &to.full, FileKind::File).via(Via::LockRename);
             let decision = shared.guard.peek(&request);
             if decision.obligations.contains(&Obligation::JudgeConfig) {
-                drop(names);
+                self.let_names_go();
                 return self.replace_config(&from, &to, request);
             }
             if decision.effect != Effect::Permit {

@@ -132,7 +132,9 @@ impl Turn<'_> {
         let flags = libc::O_PATH | libc::O_DIRECTORY;
         let proc = self.shared.view.proc.as_raw_fd();
         if dirfd == CWD {
-            return sys::openat(proc, &self.task_path("cwd")?, flags).map_err(|_| Stop::Gone);
+            let path = self.task_path("cwd")?;
+            let cwd = sys::as_tracer(|| sys::openat(proc, &path, flags));
+            return cwd.map_err(|_| Stop::Gone);
         }
         if dirfd < 0 {
             return Err(Errno::BADF.into());
@@ -169,7 +171,8 @@ impl Turn<'_> {
         match &link.whose {
             Whose::Own => {
                 let path = self.task_path(&link.tail.to_string_lossy())?;
-                match (sys::openat(self.shared.view.proc.as_raw_fd(), &path, flags), link.number) {
+                let proc = self.shared.view.proc.as_raw_fd();
+                match (sys::openat(proc, &path, flags), link.number) {
                     (Err(Errno::ACCESS | Errno::PERM), Some(number)) => self.grab(number),
                     (result, _) => Ok(result?),
                 }

@@ -156,6 +156,18 @@ pub(super) fn fchmod(fd: RawFd, mode: u32) -> Result<()> {
     check(call!(libc::SYS_fchmod, fd, mode)).map(drop)
 }
 
+/// `utimensat(2)` of what the descriptor stands for, a link included.
+pub(super) fn set_times(fd: RawFd, times: Option<&[libc::timespec; 2]>) -> Result<()> {
+    let times = times.map_or(std::ptr::null(), |times| times.as_ptr());
+    check(call!(libc::SYS_utimensat, fd, c"".as_ptr(), times, libc::AT_EMPTY_PATH)).map(drop)
+}
+
+/// `fchownat(2)` of what the descriptor stands for, a link included. -1 leaves an id alone.
+pub(super) fn set_owner(fd: RawFd, user: u32, group: u32) -> Result<()> {
+    let flags = libc::AT_EMPTY_PATH;
+    check(call!(libc::SYS_fchownat, fd, c"".as_ptr(), user, group, flags)).map(drop)
+}
+
 /// Whether the thread may execute what `fd` (also `O_PATH`) stands for.
 pub(super) fn may_execute(fd: RawFd) -> Result<()> {
     let flags = libc::AT_EMPTY_PATH | libc::AT_EACCESS;
@@ -187,13 +199,33 @@ pub(super) fn set_status_flags(fd: RawFd, flags: i32) -> Result<()> {
     check(call!(libc::SYS_fcntl, fd, libc::F_SETFL, flags)).map(drop)
 }
 
+/// Does what a session's process keeps from its own user (`PR_SET_DUMPABLE`; ssh-agent does that),
+/// or the machine from everybody (Yama's `ptrace_scope` 2): reading the arguments of a mediated
+/// call, taking its descriptors. The right is in effect for this alone; with it in effect,
+/// everything else would be done with more rights than the agent has.
+pub(super) fn as_tracer<T>(mut act: impl FnMut() -> Result<T>) -> Result<T> {
+    match act() {
+        Err(Errno::PERM | Errno::ACCESS) => {}
+        done => return done,
+    }
+    let right = |effective| rustix::thread::CapabilitySets {
+        effective,
+        permitted: rustix::thread::CapabilitySet::SYS_PTRACE,
+        inheritable: rustix::thread::CapabilitySet::empty(),
+    };
+    rustix::thread::set_capabilities(None, right(rustix::thread::CapabilitySet::SYS_PTRACE))?;
+    let done = act();
+    rustix::thread::set_capabilities(None, right(rustix::thread::CapabilitySet::empty()))?;
+    done
+}
+
 /// A duplicate of the task's descriptor: the same open file.
 pub(super) fn grab(tid: u32, fd: i32) -> Result<OwnedFd> {
     /// Any thread, not only a group's leader (Linux 6.9).
     const PIDFD_THREAD: u32 = libc::O_EXCL as u32;
     let task = descriptor(call!(libc::SYS_pidfd_open, tid, PIDFD_THREAD))
         .or_else(|_| descriptor(call!(libc::SYS_pidfd_open, tid, 0u32)))?;
-    descriptor(call!(libc::SYS_pidfd_getfd, task.as_raw_fd(), fd, 0u32))
+    as_tracer(|| descriptor(call!(libc::SYS_pidfd_getfd, task.as_raw_fd(), fd, 0u32)))
 }
 
 /// Reads the task's memory at `address`; stops at the first page that is not there. `Ok(0)` only
@@ -213,15 +245,17 @@ pub(super) fn read_memory(tid: u32, address: u64, buffer: &mut [u8]) -> Result<u
     ];
     let pieces: libc::c_ulong = if second == 0 { 1 } else { 2 };
     let flags: libc::c_ulong = 0;
-    let count = check(call!(
-        libc::SYS_process_vm_readv,
-        tid,
-        &local,
-        1 as libc::c_ulong,
-        remote.as_ptr(),
-        pieces,
-        flags
-    ))?;
+    let count = as_tracer(|| {
+        check(call!(
+            libc::SYS_process_vm_readv,
+            tid,
+            &local,
+            1 as libc::c_ulong,
+            remote.as_ptr(),
+            pieces,
+            flags
+        ))
+    })?;
     usize::try_from(count).map_err(|_| Errno::FAULT)
 }
 

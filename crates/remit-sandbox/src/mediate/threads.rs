@@ -302,11 +302,11 @@ impl Crew {
         may_block: bool,
     ) -> Outcome {
         let shared = &self.shared;
-        catch_unwind(AssertUnwindSafe(|| Turn { shared, call, granted, may_block }.run()))
-            .unwrap_or_else(|_| {
-                tracing::error!(call = call.number, "a mediated call panicked");
-                Err(Errno::IO.into())
-            })
+        let turn = || Turn { shared, call, granted, may_block, names: None }.run();
+        catch_unwind(AssertUnwindSafe(turn)).unwrap_or_else(|_| {
+            tracing::error!(call = call.number, "a mediated call panicked");
+            Err(Errno::IO.into())
+        })
     }
 
     /// Every way out answers; an answer that fails means that nobody waits for it any more.

@@ -15,8 +15,9 @@ use super::{
     turn::{Stop, Turn, is, kind_of},
 };
 
-/// Entries below a folder that is renamed; more are refused.
-const MAX_ENTRIES: usize = 100_000;
+/// Entries below a folder that is renamed. For more the answer is the one for another file system:
+/// programs then copy and remove entry by entry, each decided on.
+const MAX_ENTRIES: usize = 250_000;
 /// Levels below it; each holds a descriptor while it is looked through.
 const MAX_DEPTH: usize = 200;
 
@@ -57,7 +58,7 @@ impl Turn<'_> {
             if matches!(name.to_bytes(), b"." | b"..") {
                 continue;
             }
-            *left = left.checked_sub(1).ok_or_else(|| too_big(self))?;
+            *left = left.checked_sub(1).ok_or(Errno::XDEV)?;
             let kind = match entry.file_type() {
                 FileType::RegularFile => FileKind::File,
                 FileType::Directory => FileKind::Folder,

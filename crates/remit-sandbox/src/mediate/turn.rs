@@ -79,7 +79,7 @@ impl Shared {
         sys::readlinkat(self.own.as_raw_fd(), name.as_c_str())
     }
 
-    pub(super) fn changing(&self) -> RwLockReadGuard<'_, ()> {
+    fn changing(&self) -> RwLockReadGuard<'_, ()> {
         self.names.read().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
@@ -134,9 +134,25 @@ pub(super) struct Turn<'a> {
     pub(super) granted: &'a mut Vec<(AccessRequest, Permit)>,
     /// Whether this thread may block.
     pub(super) may_block: bool,
+    /// Held while the call may change names or content; see [`Turn::keep_names_still`].
+    pub(super) names: Option<RwLockReadGuard<'a, ()>>,
 }
 
 impl Turn<'_> {
+    /// From here to the end of the call no folder is moved and no judged file put in place. Taken
+    /// once, also where one step leads to another: a second reader behind a waiting writer would
+    /// wait for itself.
+    pub(super) fn keep_names_still(&mut self) {
+        if self.names.is_none() {
+            self.names = Some(self.shared.changing());
+        }
+    }
+
+    /// Before a call waits: for whatever it waits, others must be able to go on.
+    pub(super) fn let_names_go(&mut self) {
+        self.names = None;
+    }
+
     pub(super) fn class(&self, path: &[u8]) -> Class {
         self.shared.places.class(path)
     }
@@ -218,6 +234,10 @@ fn known_duties(permit: Permit) -> Result<Permit, Stop> {
     }
 }
 
+/// Set-user-id and set-group-id. Inside they have no effect (`nosuid`); outside, a file with them
+/// would run as the person for every other user of the machine. No file gets them.
+pub(super) const SET_ID: u32 = libc::S_ISUID | libc::S_ISGID;
+
 /// The object's kind by its mode bits.
 pub(super) fn kind_of(mode: libc::mode_t) -> FileKind {
     match mode & libc::S_IFMT {
@@ -233,7 +253,7 @@ pub(super) fn is(mode: libc::mode_t, kind: libc::mode_t) -> bool {
 }
 
 /// The calling thread enters the session's view for good: own directories, the session's root, no
-/// capability.
+/// capability in effect. One stays permitted, for [`sys::as_tracer`].
 pub(super) fn enter_view(view: &View) -> io::Result<()> {
     sys::separate_directories()?;
     sys::fchdir(view.root.as_raw_fd())?;
@@ -242,7 +262,7 @@ pub(super) fn enter_view(view: &View) -> io::Result<()> {
         None,
         rustix::thread::CapabilitySets {
             effective: rustix::thread::CapabilitySet::empty(),
-            permitted: rustix::thread::CapabilitySet::empty(),
+            permitted: rustix::thread::CapabilitySet::SYS_PTRACE,
             inheritable: rustix::thread::CapabilitySet::empty(),
         },
     )?;

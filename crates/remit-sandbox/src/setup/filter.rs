@@ -73,9 +73,24 @@ const NAMESPACES: u32 = 0x7e02_0000;
 /// `CLONE_NEWTIME`, which only `unshare` reads (in `clone` the bit is part of the exit signal).
 const NEW_TIME: u32 = 0x80;
 const SOCKET_TYPE: u32 = 0xf;
-/// `chattr` (linux/fs.h): a read-only descriptor is enough for both.
-const FS_IOC_SETFLAGS: u32 = 0x4008_6602;
-const FS_IOC_FSSETXATTR: u32 = 0x401c_5820;
+/// What changes a file through a descriptor that was opened for reading (linux/fs.h,
+/// linux/fsverity.h, linux/fscrypt.h).
+const FILE_IOCTLS: [u32; 5] = [
+    0x4008_6602, // FS_IOC_SETFLAGS
+    0x401c_5820, // FS_IOC_FSSETXATTR
+    0x4008_7602, // FS_IOC_SETVERSION
+    0x4080_6685, // FS_IOC_ENABLE_VERITY
+    0x800c_6613, // FS_IOC_SET_ENCRYPTION_POLICY
+];
+/// Btrfs' own: they make and move names by themselves (`BTRFS_IOC_SUBVOL_CREATE`,
+/// `BTRFS_IOC_SNAP_CREATE`), past mediation and Landlock. Its number also serves the calls of
+/// every file system that copy between two open files.
+const BTRFS: u32 = 0x9400;
+const IOCTL_TYPE: u32 = 0xff00;
+const FICLONE: u32 = 0x4004_9409;
+const FICLONERANGE: u32 = 0x4020_940d;
+const FIDEDUPERANGE: u32 = 0xc018_9436;
+const F_SETLEASE: u32 = 1024;
 
 /// Calls that no session may make.
 pub fn denied() -> Vec<Row> {
@@ -142,13 +157,19 @@ pub fn denied() -> Vec<Row> {
         deny(table::FILE_SETATTR, ENOSYS),
         deny_if(
             table::IOCTL,
-            &[Masked { arg: 1, mask: u32::MAX, value: FS_IOC_SETFLAGS }],
-            libc::EOPNOTSUPP,
+            &[
+                Masked { arg: 1, mask: IOCTL_TYPE, value: BTRFS },
+                Not { arg: 1, value: FICLONE },
+                Not { arg: 1, value: FICLONERANGE },
+                Not { arg: 1, value: FIDEDUPERANGE },
+            ],
+            libc::ENOTTY,
         ),
+        // A lease makes whoever opens or cuts the file wait for the session.
         deny_if(
-            table::IOCTL,
-            &[Masked { arg: 1, mask: u32::MAX, value: FS_IOC_FSSETXATTR }],
-            libc::EOPNOTSUPP,
+            table::FCNTL,
+            &[Masked { arg: 1, mask: u32::MAX, value: F_SETLEASE }],
+            libc::EINVAL,
         ),
         // Terminal input injection (CVE-2017-5226) and the console's own.
         deny_if(table::IOCTL, &[Masked { arg: 1, mask: u32::MAX, value: 0x5412 }], EPERM),
@@ -216,6 +237,11 @@ pub fn denied() -> Vec<Row> {
         ],
         EPERM,
     ));
+    let file_ioctl = |number: &u32| {
+        let named = Masked { arg: 1, mask: u32::MAX, value: *number };
+        deny_if(table::IOCTL, &[named], libc::EOPNOTSUPP)
+    };
+    rows.extend(FILE_IOCTLS.iter().map(file_ioctl));
     rows.extend(table::legacy_denied().iter().map(|call| deny(*call, EPERM)));
     rows
 }
@@ -365,6 +391,21 @@ mod tests {
             assert_eq!(got, RET_ERRNO | EPERM as u32, "{request:#x}");
         }
         assert_eq!(verdict(table::IOCTL, [0, 0x5401, 0, 0, 0, 0]), RET_ALLOW);
+    }
+
+    #[test]
+    fn names_made_by_file_system_calls_of_their_own_are_closed() {
+        let ioctl = |number: u64| verdict(table::IOCTL, [3, number, 0, 0, 0, 0]);
+        // BTRFS_IOC_SNAP_CREATE, _SUBVOL_CREATE, _SNAP_CREATE_V2, _SNAP_DESTROY.
+        for number in [0x5000_9401u64, 0x5000_940e, 0x5000_9417, 0x1_5000_940f] {
+            assert_eq!(ioctl(number), RET_ERRNO | libc::ENOTTY as u32, "{number:#x}");
+        }
+        for number in FILE_IOCTLS {
+            assert_eq!(ioctl(number.into()), RET_ERRNO | libc::EOPNOTSUPP as u32, "{number:#x}");
+        }
+        for number in [FICLONE, FICLONERANGE, FIDEDUPERANGE, 0x5401] {
+            assert_eq!(ioctl(number.into()), RET_ALLOW, "{number:#x}");
+        }
     }
 
     #[test]

@@ -238,7 +238,9 @@ fn set_limits(plan: &SessionPlan) -> io::Result<()> {
         let ceiling = getrlimit(resource).maximum.unwrap_or(u64::MAX);
         setrlimit(resource, fixed(value.min(ceiling)))
     };
-    setrlimit(Resource::Core, fixed(0))?;
+    // 1, not 0: where cores go to a program of the host, the kernel takes 0 for "no limit on it"
+    // and 1 for "do not" (core(5); `do_coredump` in fs/coredump.c). No file is so small.
+    setrlimit(Resource::Core, fixed(1))?;
     if let Some(files) = plan.limits.open_files {
         lower(Resource::Nofile, files)?;
     }

@@ -126,6 +126,7 @@ calls! {
     OPEN_BY_HANDLE_AT = SYS_open_by_handle_at,
     MEMFD_CREATE = SYS_memfd_create,
     MEMFD_SECRET = SYS_memfd_secret,
+    FCNTL = SYS_fcntl,
     IOCTL = SYS_ioctl,
     SOCKET = SYS_socket,
     SOCKETPAIR = SYS_socketpair,

@@ -204,7 +204,7 @@ impl Script {
     }
 
     fn step(&mut self) -> String {
-        let text = match self.random(34) {
+        let text = match self.random(37) {
             0..=9 => self.open(),
             10 | 11 => self.open2(),
             12..=14 => {
@@ -264,7 +264,8 @@ impl Script {
                 let mode = if folder {
                     self.pick(&[0o755, 0o777, 0o555, 0o500])
                 } else {
-                    self.pick(&[0o600, 0o644, 0o444, 0o200, 0o4755])
+                    // No file gets set-id bits inside; that difference is meant too.
+                    self.pick(&[0o600, 0o644, 0o444, 0o200, 0o1755])
                 };
                 let r = sys!(SYS_fchmodat, dir, c(&path).as_ptr(), mode);
                 format!("fchmodat({dir}, {path}, {mode:o}) = {r:?}")
@@ -308,6 +309,8 @@ impl Script {
                 }
                 format!("chdir({path}) = {r:?}")
             }
+            33 | 34 => self.set_times(),
+            35 => self.set_owner(),
             _ => {
                 let mask = self.pick(&[0o022, 0o077, 0, 0o027]);
                 let r = sys!(SYS_umask, mask);
@@ -315,6 +318,42 @@ impl Script {
             }
         };
         text.replace(&self.base, "BASE")
+    }
+
+    /// By path, by an empty path, by descriptor, by the older calls.
+    fn set_times(&mut self) -> String {
+        let (dir, path) = (self.dir(), self.path());
+        let nanos = self.pick(&[0i64, 5, libc::UTIME_NOW, libc::UTIME_OMIT, 1_000_000_000, -1]);
+        let times = [
+            libc::timespec { tv_sec: 7, tv_nsec: nanos },
+            libc::timespec { tv_sec: 9, tv_nsec: 3 },
+        ];
+        let flags = self.pick(&[0, 0, libc::AT_SYMLINK_NOFOLLOW, libc::AT_EMPTY_PATH, 0x4000]);
+        let r = match self.random(6) {
+            0 => sys!(SYS_utimensat, dir, 0usize, times.as_ptr(), flags),
+            1 => sys!(SYS_utimensat, dir, c"".as_ptr(), times.as_ptr(), flags),
+            #[cfg(target_arch = "x86_64")]
+            2 => sys!(SYS_utimes, c(&path).as_ptr(), times.as_ptr()),
+            3 => sys!(SYS_utimensat, dir, c(&path).as_ptr(), 0usize, flags),
+            _ => sys!(SYS_utimensat, dir, c(&path).as_ptr(), times.as_ptr(), flags),
+        };
+        let after =
+            calls::stat(&path).map(|stat| if stat.st_mtime < 100 { stat.st_mtime } else { 0 });
+        format!("times({dir}, {path}, {nanos}, {flags:x}) = {r:?} {:?}", after.ok())
+    }
+
+    fn set_owner(&mut self) -> String {
+        let (dir, path) = (self.dir(), self.path());
+        // SAFETY: no arguments.
+        let own = unsafe { libc::getuid() };
+        let user = self.pick(&[own, u32::MAX]);
+        let flags = self.pick(&[0, 0, libc::AT_SYMLINK_NOFOLLOW, libc::AT_EMPTY_PATH, 0x4000]);
+        let r = match self.random(4) {
+            0 => sys!(SYS_fchown, dir, user, u32::MAX),
+            1 => sys!(SYS_fchownat, dir, c"".as_ptr(), user, u32::MAX, flags),
+            _ => sys!(SYS_fchownat, dir, c(&path).as_ptr(), user, u32::MAX, flags),
+        };
+        format!("owner({dir}, {path}, {}, {flags:x}) = {r:?}", user == own)
     }
 
     fn flags(&mut self) -> i32 {
@@ -369,12 +408,14 @@ impl Script {
                 0 => format!("/proc/self/fd/{number}"),
                 1 => format!("/dev/fd/{number}"),
                 2 => format!("/proc/thread-self/fd/{number}"),
+                // A removed working folder still has a parent for the kernel.
+                _ if path.contains("..") => path,
                 _ => format!("/proc/self/cwd/{path}"),
             };
         }
         let flags = self.flags();
         let flags = self.unblocked(dir, &path, flags);
-        let mode = self.pick(&[0o666, 0o600, 0o777, 0o444, 0o4755]);
+        let mode = self.pick(&[0o666, 0o600, 0o777, 0o444, 0o1755]);
         let r = calls::openat(dir, &path, flags, mode);
         let after = self.use_file(r);
         format!("openat({dir}, {path}, {flags:x}, {mode:o}) = {r:?} {after}")

@@ -175,6 +175,7 @@ pub fn session(area: &Area, setup: Setup, agent: impl FnOnce()) -> (bool, Vec<Re
             scratch: vec![area.scratch.clone(), "/dev/shm".into()],
             host_root: setup.host.as_ref().map(|host| path(host.to_str().unwrap())),
             list_mode: setup.list_mode,
+            loaders: Vec::new(),
         };
         Mediator::start(listener, view, guard, Arc::new(AsTheyAre)).unwrap()
     });

@@ -141,6 +141,7 @@ impl Running {
             granted: vec![place.clone(), other.clone()],
             host_root: None,
             list_mode: false,
+            loaders: Vec::new(),
         };
         let guard = guard(Arc::clone(&gate) as Arc<dyn Pdp>);
         let mediator = Mediator::start(listener, view, guard, Arc::new(AsTheyAre)).unwrap();

@@ -15,6 +15,7 @@ pub fn trials() -> Vec<Trial> {
         trial("exec_unlisted_and_nested", unlisted),
         trial("exec_libraries_of_the_agent", libraries),
         trial("exec_any_is_system_programs_alone", any),
+        trial("exec_by_the_loader_from_read_grants", by_loader),
         trial("exec_digests_and_path_races", digests),
         trial("exec_entry_written_by_the_agent", entry),
     ]
@@ -175,6 +176,33 @@ attempt("attack set-user", lambda: refuse(os.geteuid() == int(must("/usr/bin/id"
 "#,
     ));
     report.works(&["permitted shell", "permitted interpreter"]).all_refused("attack");
+}
+
+/// The loader opens its program as any file, and a read grant may be mapped as code, because
+/// libraries lie in such places.
+fn by_loader() {
+    let world = World::new("exec-loader").with(|manifest, _| manifest.execute_any());
+    let tool = std::fs::read(program("env")).unwrap();
+    world.executable("work/read/tool", &tool);
+    world.area.write("work/read/plain", &tool);
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    let libc = maps.lines().filter_map(|line| line.split(' ').next_back());
+    let libc = libc.filter(|path| path.contains("/libc.so")).last().unwrap();
+    world.area.write("work/read/library.so", std::fs::read(libc).unwrap());
+    let report = world.attack(&prelude(
+        r#"
+attempt("permitted loader", lambda: must(LOADER, "/usr/bin/env"))
+attempt("permitted library", lambda: ctypes.CDLL(R + "/library.so"))
+attempt("permitted reading", lambda: read(R + "/tool"))
+for name in ("tool", "plain"):
+    attempt("attack " + name, lambda: must(LOADER, R + "/" + name))
+    attempt("attack by descriptor " + name, lambda: must(LOADER, "/proc/self/fd/0", stdin=open(R + "/" + name)))
+    attempt("attack with a library path " + name, lambda: must(LOADER, "--library-path", R, R + "/" + name))
+"#,
+    ));
+    report.works(&["permitted loader", "permitted library", "permitted reading"]);
+    report.all_refused("attack");
+    report.recorded("execute", "denied", "read/tool").recorded("execute", "denied", "read/plain");
 }
 
 fn digests() {

@@ -15,6 +15,8 @@ pub fn trials() -> Vec<Trial> {
         trial("fs_exchange_and_hard_links_over_borders", borders),
         trial("fs_nested_narrower_rules", nested),
         trial("fs_attributes_past_mediation", attributes),
+        trial("fs_times_owners_and_set_user_bits", times),
+        trial("fs_links_to_descriptors_raced_with_renames", reentry),
         trial("fs_path_swapped_while_opening", race),
     ]
 }
@@ -251,6 +253,74 @@ for path in ("/dev/null", "/dev/tty", "/usr", "/usr/lib", "/etc/services"):
     report.works(&["permitted mode"]).all_refused("attack");
     let mode = std::os::unix::fs::MetadataExt::mode(&std::fs::metadata("/dev/null").unwrap());
     assert_eq!(mode & 0o777, 0o666, "the host's own device was changed");
+}
+
+/// Times and owners, which neither mounts nor Landlock guard inside a writable grant.
+fn times() {
+    let world = World::new("times");
+    world.area.write("work/write/.envrc", "export A=1");
+    let input = world.area.write("stdin", "a host's file");
+    let report = world.attack_with_input(&input, TIMES);
+    report.works(&["permitted time", "permitted link", "permitted descriptor"]);
+    report.works(&["permitted owner", "permitted now", "seen"]).all_refused("attack");
+    report.recorded("write_file", "denied", ".envrc").recorded("write_file", "denied", "read/file");
+    for file in ["stdin", "work/write/.envrc", "work/read/file"] {
+        let time = std::fs::metadata(world.area.path().join(file)).unwrap().modified().unwrap();
+        assert!(time.elapsed().unwrap().as_secs() < 600, "the time of {file} was changed");
+    }
+}
+
+const TIMES: &str = r#"
+E, own = W + "/.envrc", W + "/file"
+os.symlink("nowhere", W + "/link")
+attempt("permitted time", lambda: os.utime(own, (1, 2)))
+attempt("permitted link", lambda: os.utime(W + "/link", (1, 2), follow_symlinks=False))
+attempt("permitted descriptor", lambda: os.utime(os.open(own, os.O_RDONLY), (3, 4)))
+attempt("permitted owner", lambda: os.chown(own, os.getuid(), -1))
+attempt("permitted now", lambda: os.utime(own))
+attempt("seen", lambda: refuse(os.lstat(W + "/link").st_mtime != 2))
+for name, path in (("protected", E), ("where read", R + "/file"), ("secret", A + "/secret/key")):
+    attempt("attack time " + name, lambda: os.utime(path, (1, 1)))
+    attempt("attack owner " + name, lambda: os.chown(path, os.getuid(), os.getgid()))
+    attempt("attack owner of link " + name, lambda: os.lchown(path, os.getuid(), os.getgid()))
+    attempt("attack old time " + name, lambda: call(132, path, 0))
+    attempt("attack older time " + name, lambda: call(235, path, 0))
+    attempt("attack time at " + name, lambda: call(261, -100, path, 0))
+fd = os.open(E, os.O_RDONLY)
+attempt("attack descriptor", lambda: os.utime(fd, (1, 1)))
+attempt("attack descriptor owner", lambda: os.fchown(fd, os.getuid(), os.getgid()))
+only = os.open(E, os.O_PATH)
+attempt("attack path only", lambda: call(280, only, "", struct.pack("qqqq", 1, 0, 1, 0), 0x1000))
+attempt("attack by number", lambda: os.utime(f"/proc/self/fd/{fd}", (1, 1)))
+attempt("attack stdin", lambda: os.utime(0, (1, 1)))
+attempt("attack stdin owner", lambda: os.fchown(0, os.getuid(), os.getgid()))
+attempt("attack set-user mode", lambda: os.chmod(own, 0o4755))
+attempt("attack set-group descriptor", lambda: os.fchmod(os.open(own, os.O_RDONLY), 0o2755))
+attempt("attack set-user creation", lambda: refuse(not os.fstat(os.open(W + "/new", os.O_CREAT | os.O_WRONLY, 0o4755)).st_mode & 0o6000))
+"#;
+
+/// A writer that waits while one call takes the names twice would wait for ever, and all with it.
+fn reentry() {
+    let world = World::new("reentry");
+    let report = world.attack(
+        r#"
+f = os.open("/tmp/f", os.O_CREAT | os.O_RDWR); os.symlink(f"/proc/self/fd/{f}", "/tmp/link")
+os.mkdir(W + "/one"); until = time.time() + 3
+def open_and_close():
+    while time.time() < until: os.close(os.open("/tmp/link", os.O_WRONLY))
+threads = [threading.Thread(target=open_and_close) for _ in range(3)]
+[thread.start() for thread in threads]
+while time.time() < until: os.rename(W + "/one", W + "/two"); os.rename(W + "/two", W + "/one")
+[thread.join() for thread in threads]
+os.mkfifo(W + "/pipe"); os.mkdir(W + "/three")
+if os.fork() == 0:
+    open(W + "/pipe", "w").write("through"); os._exit(0)
+time.sleep(0.3)
+attempt("permitted rename beside a waiting pipe", lambda: os.rename(W + "/three", W + "/four"))
+attempt("permitted pipe", lambda: refuse(open(W + "/pipe").read() != "through"))
+"#,
+    );
+    report.works(&["permitted rename beside a waiting pipe", "permitted pipe"]);
 }
 
 /// One thread opens, another swaps what the name stands for.

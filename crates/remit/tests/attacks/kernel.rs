@@ -82,7 +82,8 @@ for path in ("/proc/sys/kernel/core_pattern", "/proc/sysrq-trigger", "/proc/kcor
              "/dev/mem", "/dev/kmsg", "/dev/kvm", "/dev/fuse", "/dev/vda", "/dev/loop-control", "/dev/net/tun", "/dev/uinput", "/dev/console"):
     attempt("attack open " + path, lambda: os.open(path, os.O_RDONLY))
 import resource
-attempt("attack core dumps", lambda: refuse(resource.getrlimit(resource.RLIMIT_CORE) == (0, 0)))
+attempt("attack lease", lambda: fcntl.fcntl(os.open("/tmp/leased", os.O_CREAT | os.O_RDWR), fcntl.F_SETLEASE, fcntl.F_WRLCK))
+attempt("attack core dumps", lambda: refuse(resource.getrlimit(resource.RLIMIT_CORE) == (1, 1)))
 "#,
     );
     report.works(&["permitted own filter", "permitted futex"]).all_refused("attack");

@@ -83,6 +83,27 @@ impl World {
     pub fn attack_in(&self, session: &Session<'_>, script: &str) -> Report {
         let (python, script) = (python(), self.script(script));
         let done = session.run(&[python.as_os_str(), OsStr::new("-c"), OsStr::new(&script)]);
+        self.report(done)
+    }
+
+    /// The same with a file of the host as standard input.
+    pub fn attack_with_input(&self, input: &Path, script: &str) -> Report {
+        let (python, script) = (python(), self.script(script));
+        let words = [python.as_os_str(), OsStr::new("-c"), OsStr::new(&script)];
+        let mut command = self.session().command(&words);
+        let start = std::time::Instant::now();
+        let file = fs::File::open(input).expect("the input can be opened");
+        let output = command.stdin(file).output().expect("remit starts");
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        self.report(Finished {
+            status: output.status.code(),
+            stdout: text(&output.stdout),
+            stderr: text(&output.stderr),
+            took: start.elapsed(),
+        })
+    }
+
+    fn report(&self, done: Finished) -> Report {
         let lines = done
             .stdout
             .lines()

@@ -10,6 +10,7 @@ pub fn trials() -> Vec<Trial> {
         trial("programs_python", python),
         trial("programs_node", node),
         trial("programs_perl_and_text_tools", tools),
+        trial("programs_that_hide_their_memory", hidden),
         trial("programs_see_the_machine_that_they_run_on", machine),
     ]
 }
@@ -161,6 +162,21 @@ fn tools() {
         printf 'all:\n\t@echo made\n' > Makefile; command -v make > no-make || true; rm -rf ./*
         "#,
     );
+}
+
+/// Processes that no other of their user may look into (`PR_SET_DUMPABLE`), as ssh-agent is one.
+fn hidden() {
+    for place in [Place::new("hidden"), Place::new("hidden").listed()] {
+        place.same(
+            "ssh-keygen -q -t ed25519 -N '' -f key; eval \"$(ssh-agent -s)\" > /dev/null\n\
+             ssh-add -q key; ssh-add -l | cut -d ' ' -f 4; kill \"$SSH_AGENT_PID\"; rm key key.pub\n\
+             /usr/bin/python3 -c 'import ctypes, os\n\
+ctypes.CDLL(None).prctl(4, 0, 0, 0, 0)\n\
+os.chdir(\"/tmp\"); open(\"hidden\", \"w\").write(\"written\"); print(open(\"hidden\").read())\n\
+os.rename(\"hidden\", \"other\"); os.unlink(\"other\"); print(os.path.exists(\"other\"))'",
+        );
+        place.nothing_was_denied();
+    }
 }
 
 /// Runtimes size their work by the number of processors and the memory.
