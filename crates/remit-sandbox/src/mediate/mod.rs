@@ -28,6 +28,7 @@ mod memory;
 mod net;
 mod open;
 mod place;
+mod proc_status;
 mod rename;
 mod start;
 mod sys;

@@ -39,12 +39,13 @@ impl Turn<'_> {
         }
         self.still_there()?;
         match target {
-            None => sys::connect(socket.as_raw_fd(), &address)?,
+            None => self.wait_for_peer(|| sys::connect(socket.as_raw_fd(), &address))?,
             Some(held) => {
                 // By the name of our own descriptor: the very socket that was looked at.
                 sys::fchdir(self.shared.own.as_raw_fd())?;
                 let name = rustix::path::DecInt::from_fd(&held);
-                sys::connect(socket.as_raw_fd(), &unix(name.as_c_str().to_bytes()))?;
+                let address = unix(name.as_c_str().to_bytes());
+                self.wait_for_peer(|| sys::connect(socket.as_raw_fd(), &address))?;
             }
         }
         Ok(Reply::Value(0))

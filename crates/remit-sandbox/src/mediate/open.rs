@@ -373,12 +373,13 @@ impl Turn<'_> {
         if !self.may_block {
             return Err(Stop::Pool);
         }
-        self.let_names_go();
         self.still_there()?;
         let name = rustix::path::DecInt::from_fd(fd);
         let flags = how.flags & !(O_CREAT | O_EXCL | O_TRUNC | O_NOFOLLOW) | O_NOCTTY;
         let flags = i32::try_from(flags).map_err(|_| Errno::INVAL)?;
-        Ok(handed(sys::openat(self.shared.own.as_raw_fd(), name.as_c_str(), flags)?, how))
+        let own = self.shared.own.as_raw_fd();
+        let opened = self.wait_for_peer(|| sys::openat(own, name.as_c_str(), flags))?;
+        Ok(handed(opened, how))
     }
 
     /// `/proc/self/fd/N` and its like: a new open of the same object, so a new decision. What has
@@ -436,12 +437,13 @@ impl Turn<'_> {
 
     /// Opens once more what a descriptor of ours holds.
     fn open_again(&mut self, file: &OwnedFd, how: How) -> Outcome {
-        self.let_names_go();
         let name = rustix::path::DecInt::from_fd(file);
         let flags = (how.flags & !(O_CREAT | O_EXCL)) | O_NOCTTY;
         let flags = i32::try_from(flags).map_err(|_| Errno::INVAL)?;
         self.still_there()?;
-        Ok(handed(sys::openat(self.shared.own.as_raw_fd(), name.as_c_str(), flags)?, how))
+        let own = self.shared.own.as_raw_fd();
+        let opened = self.wait_for_peer(|| sys::openat(own, name.as_c_str(), flags))?;
+        Ok(handed(opened, how))
     }
 
     /// A file that has lost its name, decided on by the name it had.

@@ -17,6 +17,7 @@ use remit_core::{AccessRequest, Pending, Permit};
 use rustix::io::Errno;
 
 use super::{
+    proc_status,
     sys::{self, Notification},
     turn::{Outcome, Reply, Shared, Stop, Turn, enter_view},
 };
@@ -37,6 +38,11 @@ const TICK: Duration = Duration::from_millis(100);
 const STUCK_TICKS: u32 = 1;
 /// An idle pool thread ends after this.
 const POOL_IDLE: Duration = Duration::from_secs(10);
+/// `SIGHUP`, `SIGINT`, `SIGQUIT`, `SIGTERM` as bits: what people end things with.
+const ENDING_SIGNALS: u64 = 1 | 1 << 1 | 1 << 2 | 1 << 14;
+/// `ERESTARTSYS` (include/linux/errno.h): never seen by programs; the kernel makes `EINTR` of it, or
+/// the same call again.
+const RESTART: Errno = Errno::from_raw_os_error(512);
 /// Stack of each thread: the deepest calls hold a few buffers of 4 KiB.
 const STACK: usize = 256 * 1024;
 
@@ -54,12 +60,32 @@ struct Pool {
     queue: VecDeque<Job>,
     idle: usize,
     threads: usize,
-    /// Thread id and call of each thread that is at work.
-    busy: HashMap<i32, u64>,
+    /// What each thread that is at work does, by thread id.
+    busy: HashMap<i32, Busy>,
     /// Helpers wanted right now.
     wanted: usize,
     helpers: usize,
     receivers: Vec<i32>,
+}
+
+/// The call that a pool thread works on.
+#[derive(Clone, Copy)]
+struct Busy {
+    call: u64,
+    /// Thread id of the caller.
+    caller: u32,
+    /// What it waits for just now, if it waits and has done nothing yet that a signal to the caller
+    /// would come too late for.
+    waits: Option<WaitsFor>,
+}
+
+/// What a call can wait for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum WaitsFor {
+    /// A person's answer.
+    Person,
+    /// The other side of a FIFO or a connection.
+    Peer,
 }
 
 struct Crew {
@@ -302,7 +328,8 @@ impl Crew {
         may_block: bool,
     ) -> Outcome {
         let shared = &self.shared;
-        let turn = || Turn { shared, call, granted, may_block, names: None }.run();
+        let waits = |what| self.waits_for(what);
+        let turn = || Turn { shared, call, granted, may_block, names: None, waits: &waits }.run();
         catch_unwind(AssertUnwindSafe(turn)).unwrap_or_else(|_| {
             tracing::error!(call = call.number, "a mediated call panicked");
             Err(Errno::IO.into())
@@ -376,7 +403,8 @@ impl Crew {
                         return;
                     }
                     if let Some(job) = pool.queue.pop_front() {
-                        pool.busy.insert(tid, job.call.id);
+                        let (call, caller) = (job.call.id, job.call.tid);
+                        pool.busy.insert(tid, Busy { call, caller, waits: None });
                         break job;
                     }
                     if !permanent && patience.elapsed() > POOL_IDLE {
@@ -411,7 +439,10 @@ impl Crew {
         loop {
             if let Some(question) = question.take() {
                 let (request, pending) = *question;
-                match pending.wait() {
+                self.waits_for(Some(WaitsFor::Person));
+                let answer = pending.wait();
+                self.waits_for(None);
+                match answer {
                     Ok(permit) => granted.push((request, permit)),
                     Err(_) => return (call, Err(Errno::ACCESS.into())),
                 }
@@ -441,12 +472,33 @@ impl Crew {
             if ticks >= STUCK_TICKS {
                 self.call_helper();
             }
-            let busy: Vec<_> = self.pool().busy.iter().map(|(tid, call)| (*tid, *call)).collect();
-            for (tid, call) in busy {
-                if !sys::still_waits(self.shared.listener(), call) {
-                    sys::interrupt(tid);
+            // Under the lock: whoever stops waiting takes it before it acts.
+            for (tid, busy) in &self.pool().busy {
+                if !sys::still_waits(self.shared.listener(), busy.call) || self.signalled(busy) {
+                    sys::interrupt(*tid);
                 }
             }
         }
+    }
+
+    /// Notes that this pool thread begins or ends to wait.
+    fn waits_for(&self, what: Option<WaitsFor>) {
+        if let Some(busy) = self.pool().busy.get_mut(&sys::thread_id()) {
+            busy.waits = what;
+        }
+    }
+
+    /// Lets a waiting caller go that has a signal to handle: a notified call takes none by itself
+    /// but those that kill. A person is not asked again for each tick of a runtime's own signals.
+    fn signalled(&self, busy: &Busy) -> bool {
+        let (signals, answer) = match busy.waits {
+            None => return false,
+            Some(WaitsFor::Person) => (ENDING_SIGNALS, Errno::INTR),
+            // As the kernel has it: again after the handler, where that is asked for.
+            Some(WaitsFor::Peer) => (u64::MAX, RESTART),
+        };
+        let pending = proc_status::caught(&self.shared.view.proc, busy.caller);
+        pending & signals != 0
+            && sys::answer_error(self.shared.listener(), busy.call, answer).is_ok()
     }
 }

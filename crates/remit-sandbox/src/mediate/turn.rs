@@ -20,6 +20,7 @@ use super::{
     absent::Seen,
     place::{Class, Places, path_of},
     sys::{self, CWD, Notification},
+    threads::WaitsFor,
 };
 
 /// What every thread of a mediator uses.
@@ -136,6 +137,8 @@ pub(super) struct Turn<'a> {
     pub(super) may_block: bool,
     /// Held while the call may change names or content; see [`Turn::keep_names_still`].
     pub(super) names: Option<RwLockReadGuard<'a, ()>>,
+    /// Told when this call begins and ends to wait.
+    pub(super) waits: &'a dyn Fn(Option<WaitsFor>),
 }
 
 impl Turn<'_> {
@@ -146,6 +149,18 @@ impl Turn<'_> {
         if self.names.is_none() {
             self.names = Some(self.shared.changing());
         }
+    }
+
+    /// Waits for another process. Nothing of the call may have been done yet.
+    pub(super) fn wait_for_peer<T>(
+        &mut self,
+        wait: impl FnOnce() -> sys::Result<T>,
+    ) -> sys::Result<T> {
+        self.let_names_go();
+        (self.waits)(Some(WaitsFor::Peer));
+        let done = wait();
+        (self.waits)(None);
+        done
     }
 
     /// Before a call waits: for whatever it waits, others must be able to go on.

@@ -11,6 +11,7 @@ pub fn trials() -> Vec<Trial> {
         trial("programs_node", node),
         trial("programs_perl_and_text_tools", tools),
         trial("programs_that_hide_their_memory", hidden),
+        trial("programs_signals_end_calls_that_wait", signals),
         trial("programs_see_the_machine_that_they_run_on", machine),
     ]
 }
@@ -178,6 +179,33 @@ os.rename(\"hidden\", \"other\"); os.unlink(\"other\"); print(os.path.exists(\"o
         place.nothing_was_denied();
     }
 }
+
+/// A call that waits, for a pipe or for a person, is left when the caller has a signal to handle.
+fn signals() {
+    let place = Place::new("signals");
+    place.same(&format!("/usr/bin/python3 -c '{SIGNALS}wait(\"pipe\")\n'; rm pipe"));
+    place.area.write("asked", "asked");
+    let asked = place.area.path().join("asked");
+    let rule = serde_json::json!({ "path": asked, "mode": "read", "ask": true });
+    let place = place.with(|manifest| manifest.file(rule));
+    let script = format!("/usr/bin/python3 -c '{SIGNALS}wait({asked:?})\n'");
+    let done = place.inside().shell(&script).must_succeed();
+    assert_eq!(done.stdout, "left after the signal\n", "{done}");
+}
+
+const SIGNALS: &str = r#"
+import os, signal, threading, time
+class Left(Exception): pass
+def handler(number, frame): raise Left
+signal.signal(signal.SIGTERM, handler)
+main = threading.get_ident()
+threading.Timer(0.5, lambda: signal.pthread_kill(main, signal.SIGTERM)).start()
+def wait(path):
+    if path == "pipe": os.mkfifo(path)
+    begun = time.time()
+    try: os.open(path, os.O_RDONLY)
+    except Left: print("left after the signal" if time.time() - begun < 5 else "late")
+"#;
 
 /// Runtimes size their work by the number of processors and the memory.
 fn machine() {
