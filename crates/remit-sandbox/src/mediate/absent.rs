@@ -15,7 +15,7 @@ use super::{
     place::Class,
     start::Start,
     sys,
-    turn::{Shared, Turn},
+    turn::{Shared, Turn, open_path},
 };
 
 /// Hashes of what has been recorded.
@@ -42,6 +42,14 @@ impl Turn<'_> {
     /// stands in its place: a key in the person's home is what an attacker looks for first.
     pub(super) fn absent(&self, start: &Start, action: Action) {
         if self.class(&start.lexical) != Class::Native {
+            self.record_absent(&start.lexical, self.about(action, &start.lexical, FileKind::File));
+        }
+    }
+
+    /// The same for `/etc`, of which a session has a selection that the kernel serves.
+    pub(super) fn absent_setting(&self, start: &Start, action: Action) {
+        let missing = || matches!(open_path(&start.path, 0, 0), Err(Errno::NOENT));
+        if start.lexical.starts_with(b"/etc/") && missing() {
             self.record_absent(&start.lexical, self.about(action, &start.lexical, FileKind::File));
         }
     }

@@ -14,6 +14,7 @@ use super::{
     place::{Class, path_of},
     start::Begun,
     sys,
+    threads::WaitsFor,
     turn::{Outcome, Reply, Stop, Turn},
 };
 
@@ -39,13 +40,16 @@ impl Turn<'_> {
         }
         self.still_there()?;
         match target {
-            None => self.wait_for_peer(|| sys::connect(socket.as_raw_fd(), &address))?,
+            None => self
+                .waiting_for(WaitsFor::Connection, || sys::connect(socket.as_raw_fd(), &address))?,
             Some(held) => {
                 // By the name of our own descriptor: the very socket that was looked at.
                 sys::fchdir(self.shared.own.as_raw_fd())?;
                 let name = rustix::path::DecInt::from_fd(&held);
                 let address = unix(name.as_c_str().to_bytes());
-                self.wait_for_peer(|| sys::connect(socket.as_raw_fd(), &address))?;
+                self.waiting_for(WaitsFor::Connection, || {
+                    sys::connect(socket.as_raw_fd(), &address)
+                })?;
             }
         }
         Ok(Reply::Value(0))

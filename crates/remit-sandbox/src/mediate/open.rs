@@ -13,6 +13,7 @@ use super::{
     place::{Class, join, path_of},
     start::{Begun, Link, Object, Start, identity},
     sys::{self, CWD},
+    threads::WaitsFor,
     turn::{Outcome, Reply, SET_ID, Stop, Turn, is, kind_of, open_path},
 };
 
@@ -166,6 +167,7 @@ impl Turn<'_> {
                     return Ok(handed(sys::openat(proc, fact, libc::O_RDONLY)?, how));
                 }
                 if start.is_native() && !self.native_by_us(&start.lexical, how) {
+                    self.absent_setting(&start, how.action());
                     return Err(Stop::Continue);
                 }
                 self.perform(start, how)
@@ -226,6 +228,7 @@ impl Turn<'_> {
                         }
                         if error == Errno::NOENT {
                             self.absent(&start, how.action());
+                            self.absent_setting(&start, how.action());
                         }
                         return Err(error.into());
                     }
@@ -320,7 +323,7 @@ impl Turn<'_> {
             if !self.may_block {
                 return Err(Stop::PoolHolding(fd));
             }
-            return self.open_fifo(&fd, how);
+            return self.read_fifo(fd, &stat, how);
         }
         if how.has(O_TRUNC) && is(stat.st_mode, libc::S_IFREG) {
             self.still_there()?;
@@ -378,8 +381,30 @@ impl Turn<'_> {
         let flags = how.flags & !(O_CREAT | O_EXCL | O_TRUNC | O_NOFOLLOW) | O_NOCTTY;
         let flags = i32::try_from(flags).map_err(|_| Errno::INVAL)?;
         let own = self.shared.own.as_raw_fd();
-        let opened = self.wait_for_peer(|| sys::openat(own, name.as_c_str(), flags))?;
+        let opened =
+            self.waiting_for(WaitsFor::Fifo, || sys::openat(own, name.as_c_str(), flags))?;
         Ok(handed(opened, how))
+    }
+
+    /// Opens a FIFO to read, as `fifo(7)` says: when a writer is there, or has been since the
+    /// caller came. `fd` reads without waiting and shows a writer to have come; a writer that was
+    /// quicker than this thread has met the reader that the first attempt left open.
+    fn read_fifo(&mut self, fd: OwnedFd, stat: &libc::stat, how: How) -> Outcome {
+        let same = |held: &&OwnedFd| {
+            sys::fstat(held.as_raw_fd()).is_ok_and(|held| identity(&held) == identity(stat))
+        };
+        let first = self.held.filter(same).and_then(|held| held.try_clone().ok()).unwrap_or(fd);
+        loop {
+            if writer_came(&first) {
+                self.still_there()?;
+                sys::set_status_flags(first.as_raw_fd(), status_bits(how.flags))?;
+                return Ok(handed(first, how));
+            }
+            match self.open_fifo(&first, how) {
+                Err(Stop::Errno(Errno::INTR)) => {}
+                done => return done,
+            }
+        }
     }
 
     /// `/proc/self/fd/N` and its like: a new open of the same object, so a new decision. What has
@@ -442,7 +467,8 @@ impl Turn<'_> {
         let flags = i32::try_from(flags).map_err(|_| Errno::INVAL)?;
         self.still_there()?;
         let own = self.shared.own.as_raw_fd();
-        let opened = self.wait_for_peer(|| sys::openat(own, name.as_c_str(), flags))?;
+        let opened =
+            self.waiting_for(WaitsFor::Fifo, || sys::openat(own, name.as_c_str(), flags))?;
         Ok(handed(opened, how))
     }
 
@@ -592,6 +618,14 @@ enum Created {
 
 fn handed(fd: OwnedFd, how: How) -> Reply {
     Reply::Descriptor { fd, close_on_exec: how.has(O_CLOEXEC) }
+}
+
+/// Whether there is something to read, or a writer has come and gone.
+fn writer_came(reader: &OwnedFd) -> bool {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let mut ready = [PollFd::new(reader, PollFlags::IN)];
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    poll(&mut ready, Some(&now)).is_ok_and(|count| count > 0)
 }
 
 /// Whether the path's last component is a link that spells a folder.

@@ -84,8 +84,10 @@ struct Busy {
 pub(super) enum WaitsFor {
     /// A person's answer.
     Person,
-    /// The other side of a FIFO or a connection.
-    Peer,
+    /// The other side of a FIFO.
+    Fifo,
+    /// The other side of a connection.
+    Connection,
 }
 
 struct Crew {
@@ -303,7 +305,7 @@ impl Crew {
 
     fn serve(self: &Arc<Self>, call: Notification, granted: &mut Vec<(AccessRequest, Permit)>) {
         granted.clear();
-        match self.attempt(call, granted, false) {
+        match self.attempt(call, granted, None) {
             Err(Stop::Wait(question)) => {
                 let granted = std::mem::take(granted);
                 self.hand_over(Job { call, granted, question: Some(question), held: None });
@@ -320,16 +322,18 @@ impl Crew {
         }
     }
 
-    /// Carries the call out once. A defect of ours fails this call, not the session.
+    /// Carries the call out once; in the `pool` with what an earlier attempt left open. A defect of ours fails this call, not the session.
     fn attempt(
         &self,
         call: Notification,
         granted: &mut Vec<(AccessRequest, Permit)>,
-        may_block: bool,
+        pool: Option<Option<&OwnedFd>>,
     ) -> Outcome {
+        let (may_block, held) = (pool.is_some(), pool.flatten());
         let shared = &self.shared;
         let waits = |what| self.waits_for(what);
-        let turn = || Turn { shared, call, granted, may_block, names: None, waits: &waits }.run();
+        let turn =
+            || Turn { shared, call, granted, may_block, held, names: None, waits: &waits }.run();
         catch_unwind(AssertUnwindSafe(turn)).unwrap_or_else(|_| {
             tracing::error!(call = call.number, "a mediated call panicked");
             Err(Errno::IO.into())
@@ -435,7 +439,7 @@ impl Crew {
 
     fn carry_out(&self, job: Job) -> (Notification, Outcome) {
         // What is held stays open until the call is done.
-        let Job { call, mut granted, mut question, held: _held } = job;
+        let Job { call, mut granted, mut question, held } = job;
         loop {
             if let Some(question) = question.take() {
                 let (request, pending) = *question;
@@ -447,7 +451,7 @@ impl Crew {
                     Err(_) => return (call, Err(Errno::ACCESS.into())),
                 }
             }
-            match self.attempt(call, &mut granted, true) {
+            match self.attempt(call, &mut granted, Some(held.as_ref())) {
                 Err(Stop::Wait(next)) => question = Some(next),
                 // Interrupted by the janitor, or for nothing: see whether it still waits.
                 Err(Stop::Errno(Errno::INTR)) => {
@@ -474,7 +478,11 @@ impl Crew {
             }
             // Under the lock: whoever stops waiting takes it before it acts.
             for (tid, busy) in &self.pool().busy {
-                if !sys::still_waits(self.shared.listener(), busy.call) || self.signalled(busy) {
+                // Who waits at a FIFO looks now and then whether the other side has come and gone.
+                if !sys::still_waits(self.shared.listener(), busy.call)
+                    || self.signalled(busy)
+                    || busy.waits == Some(WaitsFor::Fifo)
+                {
                     sys::interrupt(*tid);
                 }
             }
@@ -495,7 +503,7 @@ impl Crew {
             None => return false,
             Some(WaitsFor::Person) => (ENDING_SIGNALS, Errno::INTR),
             // As the kernel has it: again after the handler, where that is asked for.
-            Some(WaitsFor::Peer) => (u64::MAX, RESTART),
+            Some(WaitsFor::Fifo | WaitsFor::Connection) => (u64::MAX, RESTART),
         };
         let pending = proc_status::caught(&self.shared.view.proc, busy.caller);
         pending & signals != 0

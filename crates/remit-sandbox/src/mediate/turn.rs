@@ -135,6 +135,8 @@ pub(super) struct Turn<'a> {
     pub(super) granted: &'a mut Vec<(AccessRequest, Permit)>,
     /// Whether this thread may block.
     pub(super) may_block: bool,
+    /// What an earlier attempt of this call has opened.
+    pub(super) held: Option<&'a OwnedFd>,
     /// Held while the call may change names or content; see [`Turn::keep_names_still`].
     pub(super) names: Option<RwLockReadGuard<'a, ()>>,
     /// Told when this call begins and ends to wait.
@@ -152,12 +154,13 @@ impl Turn<'_> {
     }
 
     /// Waits for another process. Nothing of the call may have been done yet.
-    pub(super) fn wait_for_peer<T>(
+    pub(super) fn waiting_for<T>(
         &mut self,
+        what: WaitsFor,
         wait: impl FnOnce() -> sys::Result<T>,
     ) -> sys::Result<T> {
         self.let_names_go();
-        (self.waits)(Some(WaitsFor::Peer));
+        (self.waits)(Some(what));
         let done = wait();
         (self.waits)(None);
         done

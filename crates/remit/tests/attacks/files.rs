@@ -57,6 +57,7 @@ attempt("attack passwords", lambda: read("/etc/shadow"))
         "read/file",
     );
     report.recorded("write_file", "denied", "read/file");
+    report.recorded("read_file", "denied", "/etc/shadow");
     assert_eq!(world.text("secret/key"), SECRET);
     assert_eq!(world.text("work/read/file"), DATA);
     assert!(!world.exists("secret/new") && !world.exists("work/read/new"));
@@ -318,9 +319,18 @@ if os.fork() == 0:
 time.sleep(0.3)
 attempt("permitted rename beside a waiting pipe", lambda: os.rename(W + "/three", W + "/four"))
 attempt("permitted pipe", lambda: refuse(open(W + "/pipe").read() != "through"))
+def quick_writers():
+    for number in range(200):
+        if os.fork() == 0:
+            file = os.open(W + "/pipe", os.O_WRONLY)
+            if number % 2: os.write(file, b"x")
+            os._exit(0)
+        refuse(len(open(W + "/pipe").read()) != number % 2); os.wait()
+attempt("permitted quick writers", quick_writers)
 "#,
     );
     report.works(&["permitted rename beside a waiting pipe", "permitted pipe"]);
+    report.works(&["permitted quick writers"]);
 }
 
 /// One thread opens, another swaps what the name stands for.
