@@ -148,6 +148,7 @@ impl Drop for Threads {
     fn drop(&mut self) {
         self.crew.stopping.store(true, Ordering::SeqCst);
         let begun = Instant::now();
+        let mut pause = Duration::from_micros(50);
         // An interruption may hit between the flag's check and the wait: repeat until done.
         // Who waits for a person's answer ends with that answer, not before.
         while begun.elapsed() < Duration::from_secs(1) {
@@ -160,7 +161,8 @@ impl Drop for Threads {
             if self.handles.iter().all(JoinHandle::is_finished) {
                 break;
             }
-            std::thread::sleep(Duration::from_millis(1));
+            std::thread::sleep(pause);
+            pause = pause.saturating_mul(2).min(Duration::from_millis(5));
         }
     }
 }

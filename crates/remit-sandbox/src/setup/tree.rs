@@ -8,7 +8,7 @@ use std::{
 };
 
 use rustix::{
-    fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags},
+    fs::{CWD, Mode, OFlags, ResolveFlags},
     mount::UnmountFlags,
 };
 
@@ -102,21 +102,30 @@ impl Tree {
         if !plan.programs.only_named() {
             return Ok(());
         }
-        let empty = memory("0755", Some(16 << 20), sys::NO_SUID | sys::NO_DEV)?;
-        let stage = self.directory(Path::new("/.programs"))?;
-        attach(&empty, stage.as_fd(), "").at(LAYER, "attach", "/.programs")?;
-        for dir in PROGRAM_DIRECTORIES {
-            let path = Path::new(dir);
-            let open = plan.programs.named().iter().any(|program| program.path == path);
+        let covered = PROGRAM_DIRECTORIES.iter().map(Path::new).filter(|path| {
+            let open = plan.programs.named().iter().any(|program| program.path == *path);
             // A link such as /bin leads to a directory that is covered by its own name.
-            let linked = path.canonicalize().map_or(true, |real| real != path);
-            let (Ok(at), false, false) = (self.existing(path), open, linked) else { continue };
-            let name = dir.replace('/', "_");
-            make_directory(empty.as_fd(), &name, 0o755).at(LAYER, "create", path)?;
-            let inner = clone_mount(empty.as_fd(), &name).at(LAYER, "clone", path)?;
-            attach(&inner, at.as_fd(), "").at(LAYER, "cover", path)?;
+            let linked = path.canonicalize().map_or(true, |real| real != *path);
+            !open && !linked && self.existing(path).is_ok()
+        });
+        let parts: Vec<(&Path, u32)> = covered.map(|path| (path, 0o755)).collect();
+        let empty = memory("0755", Some(16 << 20), sys::NO_SUID | sys::NO_DEV)?;
+        self.spread(&empty, &parts)
+    }
+
+    /// Puts one part of a fresh file system at each of these places. A part can only be cloned
+    /// from what is attached, so the whole is attached at the first place and covered there by
+    /// its own part: to take it away again would cost an unmount, which waits for all processors.
+    fn spread(&self, whole: &OwnedFd, parts: &[(&Path, u32)]) -> Result<(), LayerError> {
+        let Some((first, _)) = parts.first() else { return Ok(()) };
+        attach(whole, self.directory(first)?.as_fd(), "").at(LAYER, "attach", first)?;
+        for (index, (path, mode)) in parts.iter().enumerate() {
+            let name = index.to_string();
+            make_directory(whole.as_fd(), &name, *mode).at(LAYER, "create", path)?;
+            let part = clone_mount(whole.as_fd(), &name).at(LAYER, "clone", path)?;
+            attach(&part, self.directory(path)?.as_fd(), "").at(LAYER, "mount", path)?;
         }
-        self.detach("/.programs")
+        Ok(())
     }
 
     /// Once the listed programs stand in them, nothing more comes into these directories.
@@ -168,24 +177,10 @@ impl Tree {
     /// One tmpfs of bounded size behind all scratch places, so that one limit counts them all.
     fn scratch(&self, plan: &SessionPlan) -> Result<(), LayerError> {
         let disk = memory("0755", plan.limits.disk, WRITABLE)?;
-        let stage = self.directory(Path::new("/.scratch"))?;
-        attach(&disk, stage.as_fd(), "").at(LAYER, "attach", "/.scratch")?;
-        for (index, path) in plan.scratch().into_iter().enumerate() {
-            let name = index.to_string();
-            let mode = if path == plan.home { 0o700 } else { 0o1777 };
-            make_directory(disk.as_fd(), &name, mode).at(LAYER, "create", &path)?;
-            let inner = clone_mount(disk.as_fd(), &name).at(LAYER, "clone", &path)?;
-            attach(&inner, self.directory(&path)?.as_fd(), "").at(LAYER, "mount", &path)?;
-        }
-        self.detach("/.scratch")
-    }
-
-    /// Takes a staging mount out of the tree again; what was cloned from it lives on.
-    fn detach(&self, stage: &str) -> Result<(), LayerError> {
-        let name = stage.trim_start_matches('/');
-        rustix::process::fchdir(&self.root).at(LAYER, "enter", "/")?;
-        rustix::mount::unmount(name, UnmountFlags::DETACH).at(LAYER, "detach", stage)?;
-        rustix::fs::unlinkat(&self.root, name, AtFlags::REMOVEDIR).at(LAYER, "remove", stage)
+        let places = plan.scratch();
+        let mode = |path: &PathBuf| if *path == plan.home { 0o700 } else { 0o1777 };
+        let parts: Vec<(&Path, u32)> = places.iter().map(|path| (&**path, mode(path))).collect();
+        self.spread(&disk, &parts)
     }
 
     /// Covers Remit's own folders where a grant would show them.
