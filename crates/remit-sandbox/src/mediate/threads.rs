@@ -8,6 +8,7 @@ use std::{
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
+        mpsc::Receiver,
     },
     thread::JoinHandle,
     time::{Duration, Instant},
@@ -122,13 +123,19 @@ impl Threads {
             stopping: AtomicBool::new(false),
             progress: AtomicU64::new(0),
         });
-        let mut handles = Vec::new();
-        // The first receiver and the first pool thread prove that threads can be set up at all.
-        handles.push(spawn(&crew, "remit-mediate", |crew| crew.receive_first())?);
         crew.pool().threads = 1;
-        handles.push(spawn(&crew, "remit-wait", |crew| crew.wait_for_jobs(true))?);
+        let mut begun = vec![
+            spawn(&crew, "remit-mediate", |crew| crew.receive_first())?,
+            spawn(&crew, "remit-wait", |crew| crew.wait_for_jobs(true))?,
+        ];
         for _ in 0..helpers() {
-            handles.push(spawn(&crew, "remit-help", |crew| crew.help())?);
+            begun.push(spawn(&crew, "remit-help", |crew| crew.help())?);
+        }
+        // They set themselves up side by side; each proves that it could.
+        let mut handles = Vec::new();
+        for (handle, set_up) in begun {
+            set_up.recv().map_err(|_| io::Error::other("a mediator thread ended at once"))??;
+            handles.push(handle);
         }
         let janitor = Arc::clone(&crew);
         handles.push(
@@ -172,12 +179,12 @@ fn helpers() -> usize {
     processors.saturating_sub(1).clamp(1, MAX_HELPERS)
 }
 
-/// A thread inside the view; the error of its set-up is the caller's.
+/// A thread inside the view; what it sends first is how its set-up went.
 fn spawn(
     crew: &Arc<Crew>,
     name: &str,
     body: impl FnOnce(&Arc<Crew>) + Send + 'static,
-) -> io::Result<JoinHandle<()>> {
+) -> io::Result<(JoinHandle<()>, Receiver<io::Result<()>>)> {
     let (ready, set_up) = std::sync::mpsc::sync_channel(1);
     let crew = Arc::clone(crew);
     let handle =
@@ -190,8 +197,7 @@ fn spawn(
                 body(&crew);
             }
         })?;
-    set_up.recv().map_err(|_| io::Error::other("a mediator thread ended at once"))??;
-    Ok(handle)
+    Ok((handle, set_up))
 }
 
 impl Crew {

@@ -142,13 +142,10 @@ pub(super) fn write_own(tree: &Tree, plan: &SessionPlan) -> Result<(), LayerErro
 fn trust(tree: &Tree, plan: &SessionPlan) -> Result<(), LayerError> {
     let Some(authority) = &plan.authority_pem else { return Ok(()) };
     let present: Vec<&Path> = BUNDLES.iter().map(Path::new).filter(|one| one.exists()).collect();
-    let mut bundle = present.first().and_then(|path| fs::read(path).ok()).unwrap_or_default();
-    if !bundle.is_empty() && !bundle.ends_with(b"\n") {
-        bundle.push(b'\n');
-    }
-    bundle.extend_from_slice(authority.as_bytes());
     tree.write(Path::new(AUTHORITY_FILE), authority.as_bytes())?;
-    tree.write(Path::new(BUNDLE_FILE), &bundle)?;
+    // The authority first: how the system's bundle ends does not matter then.
+    let system = present.first().and_then(|path| fs::File::open(path).ok());
+    tree.write_and_copy(Path::new(BUNDLE_FILE), authority.as_bytes(), system)?;
     let mut covered: Vec<PathBuf> = Vec::new();
     for path in present {
         let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
@@ -158,7 +155,7 @@ fn trust(tree: &Tree, plan: &SessionPlan) -> Result<(), LayerError> {
         }
     }
     if covered.is_empty() {
-        tree.write(Path::new("/etc/ssl/certs/ca-certificates.crt"), &bundle)?;
+        tree.write(Path::new("/etc/ssl/certs/ca-certificates.crt"), authority.as_bytes())?;
     }
     Ok(())
 }

@@ -241,12 +241,26 @@ impl Tree {
 
     /// A small file of our own on the skeleton.
     pub(super) fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), LayerError> {
+        self.write_and_copy(path, bytes, None)
+    }
+
+    /// The same, with the contents of another file behind. They never come through our memory.
+    pub(super) fn write_and_copy(
+        &self,
+        path: &Path,
+        bytes: &[u8],
+        rest: Option<std::fs::File>,
+    ) -> Result<(), LayerError> {
         let parent = self.directory(path.parent().unwrap_or(Path::new("/")))?;
         let name = path.file_name().unwrap_or_default();
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
         let file = rustix::fs::openat(&parent, name, flags, Mode::from_raw_mode(0o644))
             .at(LAYER, "create", path)?;
-        io::Write::write_all(&mut std::fs::File::from(file), bytes).at(LAYER, "write", path)
+        let mut file = std::fs::File::from(file);
+        io::Write::write_all(&mut file, bytes).at(LAYER, "write", path)?;
+        rest.map_or(Ok(0), |mut rest| io::copy(&mut rest, &mut file))
+            .at(LAYER, "write", path)
+            .map(drop)
     }
 
     /// Binds one file of the skeleton over another place.
