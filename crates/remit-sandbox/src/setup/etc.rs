@@ -3,6 +3,8 @@
 
 use std::{
     fs,
+    io::Read as _,
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
 };
 
@@ -77,19 +79,26 @@ const BUNDLES: &[&str] = &[
     "/etc/ssl/cert.pem",
 ];
 
-/// Host parts of `/etc`, cloned read-only. Links are made again rather than followed.
+/// Host parts of `/etc`: small files copied (a mount costs more, at both ends of a session), the
+/// rest cloned read-only. Links are made again rather than followed.
 pub(super) struct HostEtc {
     mounts: Vec<Source>,
+    copies: Vec<(PathBuf, Vec<u8>)>,
     links: Vec<(PathBuf, PathBuf)>,
 }
 
+/// The largest file that is copied.
+const SMALL: u64 = 16 << 10;
+
 pub(super) fn clone_host_files() -> Result<HostEtc, LayerError> {
-    let mut etc = HostEtc { mounts: Vec::new(), links: Vec::new() };
+    let mut etc = HostEtc { mounts: Vec::new(), copies: Vec::new(), links: Vec::new() };
     for name in HOST_FILES {
         let path = Path::new("/etc").join(name);
         let Ok(meta) = path.symlink_metadata() else { continue };
         if let (true, Ok(target)) = (meta.is_symlink(), fs::read_link(&path)) {
             etc.links.push((path, target));
+        } else if let Some(bytes) = small(&path, &meta) {
+            etc.copies.push((path, bytes));
         } else {
             etc.mounts.push(clone_one(&path, FIXED)?);
         }
@@ -102,8 +111,20 @@ impl HostEtc {
         for (path, target) in &self.links {
             tree.link(path, target)?;
         }
+        for (path, bytes) in &self.copies {
+            tree.write(path, bytes)?;
+        }
         tree.place_all(self.mounts)
     }
+}
+
+/// The bytes of a small file that everybody may read, as a copy can be read by everybody.
+fn small(path: &Path, meta: &fs::Metadata) -> Option<Vec<u8>> {
+    let public = meta.is_file() && meta.mode() & 0o004 != 0 && meta.len() <= SMALL;
+    let mut bytes = Vec::with_capacity(usize::try_from(meta.len()).ok()?.saturating_add(1));
+    let file = fs::File::open(path).ok().filter(|_| public)?;
+    file.take(SMALL.saturating_add(1)).read_to_end(&mut bytes).ok()?;
+    (bytes.len() as u64 <= SMALL).then_some(bytes)
 }
 
 /// The files that Remit writes: who is who, where names come from, whom to trust.

@@ -232,11 +232,19 @@ impl Tree {
     }
 
     fn file(&self, path: &Path) -> Result<OwnedFd, LayerError> {
-        if let Ok(found) = self.existing(path) {
-            return Ok(found);
+        match self.existing(path) {
+            Ok(found) => Ok(found),
+            Err(_) => Ok(self.create(path)?.into()),
         }
-        self.write(path, b"")?;
-        self.existing(path).at(LAYER, "open", path)
+    }
+
+    /// A new empty file.
+    fn create(&self, path: &Path) -> Result<std::fs::File, LayerError> {
+        let parent = self.directory(path.parent().unwrap_or(Path::new("/")))?;
+        let name = path.file_name().unwrap_or_default();
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        let file = rustix::fs::openat(&parent, name, flags, Mode::from_raw_mode(0o644));
+        Ok(file.at(LAYER, "create", path)?.into())
     }
 
     /// A small file of our own on the skeleton.
@@ -251,12 +259,7 @@ impl Tree {
         bytes: &[u8],
         rest: Option<std::fs::File>,
     ) -> Result<(), LayerError> {
-        let parent = self.directory(path.parent().unwrap_or(Path::new("/")))?;
-        let name = path.file_name().unwrap_or_default();
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-        let file = rustix::fs::openat(&parent, name, flags, Mode::from_raw_mode(0o644))
-            .at(LAYER, "create", path)?;
-        let mut file = std::fs::File::from(file);
+        let mut file = self.create(path)?;
         io::Write::write_all(&mut file, bytes).at(LAYER, "write", path)?;
         rest.map_or(Ok(0), |mut rest| io::copy(&mut rest, &mut file))
             .at(LAYER, "write", path)
