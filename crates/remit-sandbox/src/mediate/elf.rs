@@ -19,6 +19,9 @@ const MAX_HEADERS: usize = 256;
 /// Bytes of the dynamic section that are looked at.
 const MAX_DYNAMIC: u64 = 64 * 1024;
 
+/// The size of the header alone, in bytes.
+pub(super) const SMALLEST: i64 = 64;
+
 /// Whether the file is an ELF program. Not ELF, or not readable: no.
 pub(super) fn is_program(file: &OwnedFd) -> bool {
     let mut head = [0; 64];

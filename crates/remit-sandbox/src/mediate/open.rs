@@ -302,6 +302,7 @@ impl Turn<'_> {
     /// Decides on what is open here and hands it over.
     fn settle(&mut self, fd: OwnedFd, how: How) -> Outcome {
         let stat = sys::fstat(fd.as_raw_fd())?;
+        // The kernel's name, not the caller's spelling: a file system may take other spellings too.
         let path = self.name(&fd, &stat)?;
         if is(stat.st_mode, libc::S_IFDIR) && (how.has(O_CREAT) || how.has(O_TRUNC)) {
             return Err(Errno::ISDIR.into());
@@ -589,7 +590,12 @@ impl Turn<'_> {
         stat: &libc::stat,
         path: &[u8],
     ) -> Result<(), Stop> {
-        if is(stat.st_mode, libc::S_IFREG) && elf::is_program(fd) && self.caller_is_loader()? {
+        let large_enough = stat.st_size >= elf::SMALLEST;
+        if is(stat.st_mode, libc::S_IFREG)
+            && large_enough
+            && elf::is_program(fd)
+            && self.caller_is_loader()?
+        {
             self.listed_program(path)?;
         }
         Ok(())
