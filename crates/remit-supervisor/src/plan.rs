@@ -47,6 +47,7 @@ pub struct RunRequest {
 pub struct Planned {
     pub(crate) context: SessionContext,
     pub(crate) plan: SessionPlan,
+    pub(crate) manifest: Manifest,
     pub(crate) policy: Option<Policy>,
     pub(crate) home: RemitHome,
     pub(crate) authority: Arc<Authority>,
@@ -132,12 +133,23 @@ impl Planned {
             non_interactive: request.non_interactive,
             manifest_path: request.manifest.canonicalize().step("open the manifest")?,
             warnings,
+            manifest,
         })
     }
 
     /// The walls, for `--dry-run`.
     pub const fn walls(&self) -> &SessionPlan {
         &self.plan
+    }
+
+    /// The manifest with its paths settled on this machine, for `--dry-run`.
+    pub const fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// The manifest's file.
+    pub fn manifest_file(&self) -> &Path {
+        &self.manifest_path
     }
 
     /// Who runs what under which manifest.

@@ -209,19 +209,19 @@ fn check_proof(proof: &Path, arguments: &ProveArguments) -> Result<i32, Failure>
             let entry = String::from_utf8(proven.entry)
                 .map_err(|_| unusable("the entry is not a text".into()))?;
             output::print(&format!("{entry}\n"))?;
-            eprintln!(
+            output::say(format_args!(
                 "proven: record {} of the log {}, under its checkpoint of {}",
                 proven.seq,
                 key.name(),
                 count(proven.checkpoint.size, "record"),
-            );
+            ));
             Ok(0)
         }
         Err(remit_audit::ProofError::Malformed) => {
             Err(unusable(remit_audit::ProofError::Malformed.to_string()))
         }
         Err(error) => {
-            eprintln!("not proven: {error}");
+            output::say(format_args!("not proven: {error}"));
             Ok(1)
         }
     }

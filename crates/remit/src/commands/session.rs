@@ -21,11 +21,12 @@ fn list(format: Format) -> Result<i32, Failure> {
     let home = place::home();
     let all = sessions(&home).map_err(Failure::at(&home.sessions))?;
     if format != Format::Text {
+        let all: Vec<_> = all.into_iter().map(output::versioned).collect();
         output::list(&all, format)?;
         return Ok(0);
     }
     if all.is_empty() {
-        eprintln!("no session is running");
+        output::say("no session is running");
         return Ok(0);
     }
     let now = SystemClock.now();
@@ -54,12 +55,12 @@ fn kill(arguments: &KillArguments) -> Result<i32, Failure> {
         // One that cannot be reached must not save the others.
         let ended = Client::reach(&home, id).and_then(|client| client.call(&Call::Kill));
         match ended.map_err(Failure::from).and_then(|reply| done(id.as_str(), reply)) {
-            Ok(()) => eprintln!("session {id} ended"),
+            Ok(()) => output::say(format_args!("session {id} ended")),
             Err(failure) => status = output::fail(&failure),
         }
     }
     if ids.is_empty() {
-        eprintln!("no session is running");
+        output::say("no session is running");
     }
     Ok(status)
 }

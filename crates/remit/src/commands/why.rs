@@ -103,7 +103,7 @@ fn usual_manifest() -> Result<PathBuf, Failure> {
         [] => return Err(Failure::WhichManifest("no session is running")),
         _ => return Err(Failure::WhichManifest("several sessions are running")),
     };
-    eprintln!("under {}", output::plain(&chosen.to_string_lossy()));
+    output::say(format_args!("under {}", output::plain(&chosen.to_string_lossy())));
     Ok(chosen)
 }
 

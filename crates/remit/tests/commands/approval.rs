@@ -29,7 +29,7 @@ fn a_question_is_listed_shown_and_answered_with_yes() {
     let bench = asking("approve");
     let running = bench.start(&cat(&bench));
     let questions = bench.questions();
-    assert_eq!(questions.len(), 1);
+    assert_eq!((questions.len(), &questions[0]["version"]), (1, &json!(1)));
     let question = id(&questions[0]);
     assert_eq!(questions[0]["action"], "read_file");
     assert_eq!(questions[0]["agent"], "org.remit.test");
@@ -38,6 +38,9 @@ fn a_question_is_listed_shown_and_answered_with_yes() {
     let shown = bench.remit(&["approval", "show", &question]).must_succeed().stdout;
     assert!(shown.contains("/permissions/fileAccess/1 of "), "{shown}");
     assert!(shown.contains(&format!("remit approval deny {question}")), "{shown}");
+    let json = bench.remit(&["approval", "show", &question, "--format", "jsonl"]).must_succeed();
+    let shown: Value = serde_json::from_str(&json.stdout).unwrap();
+    assert_eq!((&shown["version"], id(&shown)), (&json!(1), question.clone()));
     bench.remit(&["approval", "approve", &question]).must_succeed();
     let done = running.finish();
     assert!(done.status.success(), "{done:?}");
@@ -135,6 +138,7 @@ fn sessions_are_listed_and_ended() {
         let all: Vec<Value> = serde_json::from_str(&done.stdout).unwrap();
         (all.len() == 2).then_some(all)
     });
+    assert_eq!(sessions[0]["version"], 1);
     let session = sessions[0]["session"].as_str().unwrap();
     let pid = sessions[0]["pid"].as_u64().unwrap();
     let (ended, other) = if u64::from(first.0.as_ref().unwrap().id()) == pid {
