@@ -25,7 +25,7 @@ pub use approvals::{ApprovalView, Desk, LifetimeChoice};
 pub use clock::SystemClock;
 pub use control::{Call, Client, ControlError, Reply, SessionInfo, sessions};
 pub use error::RunError;
-pub use home::RemitHome;
+pub use home::{RemitHome, login_name, person_home};
 pub use plan::{Planned, RunRequest};
 pub use proxy::{ProxyError, ProxyRequest, serve_proxy};
 pub use session::{Ended, Enforced, Prepared};

@@ -1,6 +1,9 @@
 //! `remit run` before the program starts: statuses, diagnostics, the plan.
 
-use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _};
+use std::{
+    ffi::OsStr,
+    os::unix::{ffi::OsStrExt as _, fs::MetadataExt as _},
+};
 
 use remit_testkit::{ManifestBuilder, program, remit, run_bounded};
 use serde_json::{Value, json};
@@ -174,4 +177,31 @@ fn output_that_cannot_be_written_changes_no_status() {
     assert_eq!(status(&format!("{plan} | true")), Some(0));
     assert_eq!(status(&format!("{plan} >/dev/full")), Some(125));
     assert_eq!(status("REMIT_LOG=debug $R session list 2>/dev/full"), Some(0));
+}
+
+/// Cron and service managers may set no `HOME`: `~` is still the person's own folder.
+#[test]
+fn without_a_home_variable_the_user_database_names_it() {
+    let bench = Bench::new("run-no-home");
+    bench.manifest(&ManifestBuilder::default().read("~"));
+    let uid = std::fs::metadata(bench.area.path()).unwrap().uid().to_string();
+    let database = std::fs::read_to_string("/etc/passwd").unwrap();
+    let own = database.lines().map(|line| line.split(':').collect::<Vec<_>>());
+    let home = own.filter(|fields| fields[2] == uid).map(|fields| fields[5]).next().unwrap();
+    for set in [None, Some(""), Some("relative")] {
+        let words = ["run", "--manifest", "manifest.json", "--dry-run", "--", "/bin/cat"];
+        let mut command = bench.command(&words);
+        command.env_remove("HOME");
+        if let Some(set) = set {
+            command.env("HOME", set);
+        }
+        // A home that is not there is left out with a warning that names it.
+        let done = run_bounded(&mut command, LIMIT).must_succeed();
+        let told = format!("{}{}", done.stdout, done.stderr);
+        assert!(
+            told.contains(&format!("read      {home}\n"))
+                || told.contains(&format!(": {home} does not exist")),
+            "{done}"
+        );
+    }
 }
