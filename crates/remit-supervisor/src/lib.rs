@@ -23,7 +23,9 @@ mod usage;
 
 pub use approvals::{ApprovalView, Desk, LifetimeChoice};
 pub use clock::SystemClock;
-pub use control::{Call, Client, ControlError, Reply, SessionInfo, sessions};
+pub use control::{
+    Call, Client, ControlError, Reply, Running, SessionInfo, kill_session, sessions,
+};
 pub use error::RunError;
 pub use home::{RemitHome, login_name, person_home};
 pub use plan::{Planned, RunRequest};

@@ -49,7 +49,8 @@ impl Question {
 fn questions() -> Result<Vec<Question>, Failure> {
     let home = place::home();
     let mut all = Vec::new();
-    for info in sessions(&home).map_err(Failure::at(&home.sessions))? {
+    let running = sessions(&home).map_err(Failure::at(&home.sessions))?;
+    for info in running.into_iter().filter(|one| one.reachable).map(|one| one.info) {
         let reply = Client::reach(&home, &info.session).and_then(|c| c.call(&Call::Approvals));
         if let Ok(Reply::Approvals { waiting }) = reply {
             all.extend(waiting.into_iter().map(|view| Question::new(view, &info)));

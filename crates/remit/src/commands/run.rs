@@ -42,7 +42,11 @@ fn start(arguments: RunArguments) -> Result<i32, Failure> {
         }
         return Ok(0);
     }
-    let ended = planned.prepare()?.enforce()?.run()?;
+    let prepared = planned.prepare()?;
+    for partial in prepared.partial() {
+        output::say(format_args!("remit: warning: {partial} (`remit doctor`)"));
+    }
+    let ended = prepared.enforce()?.run()?;
     if let Some(error) = &ended.not_started {
         output::complain(error);
     }

@@ -1,5 +1,7 @@
 //! `remit approval` and `remit session`
 
+use std::os::unix::process::ExitStatusExt as _;
+
 use remit_testkit::{ManifestBuilder, program, remit};
 use serde_json::{Value, json};
 
@@ -12,7 +14,7 @@ fn asking(name: &str) -> Bench {
     let shelf = shelf.parent().unwrap();
     let rule = json!({"path": shelf, "mode": "read", "ask": true});
     let manifest = ManifestBuilder::default().write(bench.area.work());
-    bench.manifest(&manifest.file(rule).execute(program("cat")));
+    bench.manifest(&manifest.file(rule).execute(program("cat")).execute(program("sleep")));
     bench
 }
 
@@ -153,6 +155,32 @@ fn sessions_are_listed_and_ended() {
     bench.remit(&["session", "kill", "--all"]).must_succeed();
     assert_eq!(other.finish().status.code(), Some(137));
     bench.remit(&["audit", "verify"]).must_succeed();
+    // The trail has who ended them.
+    let contained: Vec<Value> =
+        bench.events().into_iter().filter(|event| event["action"] == "contain").collect();
+    assert_eq!(contained.len(), 2);
+    for event in contained {
+        assert!(event["detail"].as_str().unwrap().starts_with("killed by "), "{event}");
+    }
+}
+
+/// A supervisor that is stopped takes no calls: it is not overlooked, and it ends.
+#[test]
+fn a_session_that_does_not_answer_is_listed_and_ended() {
+    let bench = asking("stopped");
+    let running = bench.start("sleep 300");
+    bench.wait_for_events("session_start", 1);
+    let pid = i32::try_from(running.0.as_ref().unwrap().id()).unwrap();
+    let pid = rustix::process::Pid::from_raw(pid).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::STOP).unwrap();
+    let done = bench.remit(&["session", "list", "--format", "json"]).must_succeed();
+    let all: Vec<Value> = serde_json::from_str(&done.stdout).unwrap();
+    assert_eq!((all.len(), &all[0]["reachable"]), (1, &json!(false)), "{done}");
+    let done = bench.remit(&["session", "kill", "--all"]).must_succeed();
+    assert!(done.stderr.ends_with(" ended\n"), "{done}");
+    // Its streams are at their end only when all of the session is.
+    assert_eq!(running.finish().status.signal(), Some(9));
+    assert_eq!(bench.remit(&["session", "list"]).must_succeed().stderr, "no session is running\n");
 }
 
 /// Bypass class: the agent answers its own question. It has `remit` itself, knows where the
