@@ -17,6 +17,7 @@ mod plan;
 mod programs;
 mod proxy;
 mod session;
+mod shared;
 mod tally;
 mod terminal;
 mod usage;

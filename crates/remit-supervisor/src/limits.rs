@@ -14,7 +14,7 @@ use remit_core::{Action, Guard, Outcome, ReasonCode, Resource, SessionId};
 use remit_sandbox::plan::ResourceLimits;
 use rustix::process::{Pid, Signal};
 
-use crate::usage::Counter;
+use crate::usage::{Counter, MemoryCeiling};
 
 /// How often memory, processor time and processes are counted.
 const COUNT_EVERY: Duration = Duration::from_millis(50);
@@ -25,8 +25,8 @@ pub(crate) struct Watch {
     pub(crate) limits: ResourceLimits,
     /// The session's root, for its own `/proc`.
     pub(crate) root: OwnedFd,
-    /// The kernel's own count of processor time, where there is one.
-    pub(crate) meter: Option<Meter>,
+    /// What the kernel does of it, by control groups.
+    pub(crate) kernel: Kernel,
     pub(crate) kill: Box<dyn Fn() + Send + Sync>,
 }
 
@@ -66,11 +66,12 @@ impl Watch {
     }
 
     fn over(&self, counter: &mut Counter) -> Option<&'static str> {
-        let usage = counter.count(&self.root, self.limits.memory).ok()?;
+        let ceiling = MemoryCeiling { most: self.limits.memory, alone: !self.kernel.holds_memory };
+        let usage = counter.count(&self.root, ceiling).ok()?;
         if self.limits.memory.is_some_and(|most| usage.memory > most) {
             return Some("memory");
         }
-        let metered = self.meter.as_ref().and_then(Meter::read).unwrap_or_default();
+        let metered = self.kernel.meter.as_ref().and_then(Meter::read).unwrap_or_default();
         if self.limits.cpu.is_some_and(|most| usage.cpu.max(metered) > most) {
             return Some("cpu");
         }
@@ -88,6 +89,14 @@ pub(crate) struct Groups {
     init: Option<OwnedFd>,
     meter: Option<Meter>,
     holds: Holds,
+}
+
+/// What control groups do for the watch.
+pub(crate) struct Kernel {
+    /// Counts processor time.
+    meter: Option<Meter>,
+    /// Memory has an exact ceiling.
+    holds_memory: bool,
 }
 
 /// Which ceilings the kernel holds exactly.
@@ -174,9 +183,9 @@ impl Groups {
             .collect()
     }
 
-    /// The kernel's own count of processor time, where there is one.
-    pub(crate) fn meter(&mut self) -> Option<Meter> {
-        self.meter.take()
+    /// What the kernel does, for the watch.
+    pub(crate) fn kernel(&mut self) -> Kernel {
+        Kernel { meter: self.meter.take(), holds_memory: self.holds.memory }
     }
 
     fn join(

@@ -317,7 +317,7 @@ impl Prepared {
             guard: Arc::clone(&self.guard),
             limits: self.planned.plan.limits.clone(),
             root: self.launched.root.try_clone().step("open the session's root")?,
-            meter: self.groups.meter(),
+            kernel: self.groups.kernel(),
             kill: Box::new(move || remote.kill()),
         };
         self.runtime.spawn(watch.run());
