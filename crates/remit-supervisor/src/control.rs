@@ -269,7 +269,7 @@ pub fn sessions(home: &RemitHome) -> io::Result<Vec<Running>> {
             }
         }
     }
-    all.sort_by(|a, b| a.info.started.cmp(&b.info.started));
+    all.sort_by_key(|one| one.info.started);
     Ok(all)
 }
 
