@@ -11,11 +11,14 @@ mod clock;
 mod control;
 mod ends;
 mod error;
+mod folders;
+mod groups;
 mod home;
 mod limits;
 mod plan;
 mod programs;
 mod proxy;
+mod running;
 mod session;
 mod shared;
 mod tally;
@@ -24,12 +27,11 @@ mod usage;
 
 pub use approvals::{ApprovalView, Desk, LifetimeChoice};
 pub use clock::SystemClock;
-pub use control::{
-    Call, Client, ControlError, Reply, Running, SessionInfo, kill_session, sessions,
-};
+pub use control::{Call, Client, ControlError, Reply, SessionInfo};
 pub use error::RunError;
 pub use home::{RemitHome, login_name, person_home};
 pub use plan::{Planned, RunRequest};
 pub use proxy::{ProxyError, ProxyRequest, serve_proxy};
+pub use running::{Running, kill_session, sessions};
 pub use session::{Ended, Enforced, Prepared};
 pub use tally::Tally;

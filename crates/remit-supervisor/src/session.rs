@@ -31,7 +31,8 @@ use crate::{
     control::ControlSocket,
     ends::{Ends, Hands, Watching},
     error::Step as _,
-    limits::{Groups, Watch, group_name},
+    groups::{Groups, group_name},
+    limits::Watch,
     terminal::{self, Terminal},
 };
 
@@ -216,7 +217,7 @@ impl Prepared {
     }
 
     /// Ceilings of the manifest that this machine holds only in part.
-    pub fn partial(&self) -> Vec<String> {
+    pub fn partial(&self) -> Option<String> {
         self.groups.partial(&self.planned.plan.limits)
     }
 

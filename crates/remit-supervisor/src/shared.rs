@@ -6,7 +6,7 @@
 //! size: the furthest that anybody was seen to map it.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{HashMap, HashSet, VecDeque},
     io,
     os::fd::OwnedFd,
     time::{Duration, Instant},
@@ -26,8 +26,9 @@ pub(crate) struct SharedObjects {
     device: Option<u64>,
     /// What each process holds, as it was seen last, by the object's inode.
     held: HashMap<Process, Vec<u64>>,
+    /// Whose turn it is: many new processes must not keep others from being looked at.
+    queue: VecDeque<Process>,
     sizes: HashMap<u64, u64>,
-    next: usize,
 }
 
 impl SharedObjects {
@@ -40,15 +41,21 @@ impl SharedObjects {
                 *self.device.insert(fstat(&probe)?.st_dev)
             }
         };
-        self.held.retain(|process, _| living.contains(process));
+        let alive: HashSet<&Process> = living.iter().collect();
+        self.held.retain(|process, _| alive.contains(process));
+        self.queue.retain(|process| alive.contains(process));
+        for process in living {
+            if !self.held.contains_key(process) {
+                self.held.insert(process.clone(), Vec::new());
+                self.queue.push_back(process.clone());
+            }
+        }
         let began = Instant::now();
-        for _ in 0..living.len() {
-            let Some(process) = living.get(self.next.checked_rem(living.len()).unwrap_or(0)) else {
-                break;
-            };
-            self.next = self.next.wrapping_add(1);
-            let objects = self.look(proc, process, device);
+        for _ in 0..self.queue.len() {
+            let Some(process) = self.queue.pop_front() else { break };
+            let objects = self.look(proc, &process, device);
             self.held.insert(process.clone(), objects);
+            self.queue.push_back(process);
             if began.elapsed() > BUDGET {
                 break;
             }

@@ -70,15 +70,17 @@ impl Counter {
             let Some(status) = read(&proc, &name, "status") else { continue };
             private = private.saturating_add(kibibytes(&status, "RssAnon:"));
             mapped = mapped.saturating_add(kibibytes(&status, "RssShmem:"));
-            tasks = tasks.saturating_add(field(&status, "Threads:").max(1));
+            let threads = field(&status, "Threads:").max(1);
+            tasks = tasks.saturating_add(threads);
             let Some(times) = read(&proc, &name, "stat").and_then(|stat| Times::of(&stat)) else {
                 continue;
             };
             inherited = inherited.saturating_add(times.own).saturating_add(times.children);
             let process = Process(name, times.started);
             let new = !self.living.contains_key(&process);
-            let estimate =
-                if new && times.running { estimate(&proc, &process.0, since) } else { 0 };
+            // The state is that of the first thread, which may wait for others that run.
+            let runs = times.running || threads > 1;
+            let estimate = if new && runs { estimate(&proc, &process.0, since) } else { 0 };
             let when_gone = times.own.max(estimate);
             living.insert(process, Seen { ticks: times.own, when_gone });
         }

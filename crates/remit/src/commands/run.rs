@@ -43,7 +43,7 @@ fn start(arguments: RunArguments) -> Result<i32, Failure> {
         return Ok(0);
     }
     let prepared = planned.prepare()?;
-    for partial in prepared.partial() {
+    if let Some(partial) = prepared.partial() {
         output::say(format_args!("remit: warning: {partial} (`remit doctor`)"));
     }
     let ended = prepared.enforce()?.run()?;

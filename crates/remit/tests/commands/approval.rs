@@ -178,6 +178,15 @@ fn a_session_that_does_not_answer_is_listed_and_ended() {
     assert_eq!((all.len(), &all[0]["reachable"]), (1, &json!(false)), "{done}");
     let done = bench.remit(&["session", "kill", "--all"]).must_succeed();
     assert!(done.stderr.ends_with(" ended\n"), "{done}");
+    let contained: Vec<Value> =
+        bench.events().into_iter().filter(|event| event["action"] == "contain").collect();
+    assert_eq!(contained.len(), 1);
+    assert_eq!(
+        contained[0]["resource"],
+        format!("session {}", all[0]["session"].as_str().unwrap())
+    );
+    assert!(contained[0]["detail"].as_str().unwrap().starts_with("killed by "), "{contained:?}");
+    bench.remit(&["audit", "verify"]).must_succeed();
     // Its streams are at their end only when all of the session is.
     assert_eq!(running.finish().status.signal(), Some(9));
     assert_eq!(bench.remit(&["session", "list"]).must_succeed().stderr, "no session is running\n");
