@@ -121,6 +121,24 @@ pub(crate) fn exchange(path: &Path, bytes: &[u8], care: Care) -> Result<(), LogE
     write().map_err(LogError::at(path))
 }
 
+/// Gives the file that [`exchange`] takes turns with the newest content too, at the end of a log's
+/// use: an older signed note that stayed there would let a copy be rolled back to it, and nothing in
+/// the copy would show that.
+pub(crate) fn settle(path: &Path, bytes: &[u8]) -> Result<(), LogError> {
+    let other = path.with_extension(OTHER);
+    let write = || {
+        let file = match OpenOptions::new().write(true).open(&other) {
+            Ok(file) => file,
+            // Nothing was ever exchanged.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        file.write_all_at(bytes, 0)?;
+        file.set_len(bytes.len() as u64)
+    };
+    write().map_err(LogError::at(&other))
+}
+
 /// Makes the names in a folder durable.
 pub(crate) fn sync_folder(path: &Path) -> Result<(), LogError> {
     File::open(path).and_then(|folder| folder.sync_all()).map_err(LogError::at(path))

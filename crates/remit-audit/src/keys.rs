@@ -64,6 +64,33 @@ pub(crate) fn head(paths: &LogPaths, key: &VerifierKey) -> Result<Option<Checkpo
     Ok(bytes.and_then(|bytes| Checkpoint::open(&bytes, key).ok()))
 }
 
+/// What this machine keeps beside a log, to verify the log's folder against.
+#[derive(Clone, Debug)]
+pub struct Kept {
+    /// The public half of the private key.
+    pub key: VerifierKey,
+    /// The last checkpoint that this machine signed.
+    pub checkpoint: Option<Vec<u8>>,
+}
+
+/// What the folder of keys knows of its log; `None` without a private key that can be read.
+pub fn kept(paths: &LogPaths) -> Option<Kept> {
+    let secret = read_small(&paths.keys.join(SECRET_KEY), LIMIT).ok()??;
+    let signer =
+        NoteSigner::from_secret_text(std::str::from_utf8(&secret).ok()?.trim_end()).ok()?;
+    let key = signer.verifier().clone();
+    let head = || {
+        let note = read_small(&paths.keys.join(HEAD), LIMIT).ok()??;
+        Checkpoint::open(&note, &key).is_ok().then_some(note)
+    };
+    // A live log may change the file while it is read.
+    let checkpoint = (0..4).find_map(|attempt| {
+        std::thread::sleep(std::time::Duration::from_millis(attempt));
+        head()
+    });
+    Some(Kept { key, checkpoint })
+}
+
 /// A public key file's key.
 pub(crate) fn parse_public(bytes: &[u8]) -> Result<VerifierKey, NoteError> {
     let text = std::str::from_utf8(bytes).map_err(|_| NoteError::MalformedKey)?;

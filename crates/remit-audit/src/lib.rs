@@ -43,6 +43,7 @@ mod verify;
 pub use error::LogError;
 pub use evidence::{ProofError, Proven, prove, verify_proof};
 pub use files::LogPaths;
+pub use keys::{Kept, kept};
 pub use log::{AuditLog, LogOptions};
 pub use note::{Checkpoint, VerifierKey};
 pub use query::{Filter, Found, Query, checkpoint, find, query};

@@ -116,7 +116,7 @@ impl AuditLog {
         });
         if !news.is_empty() {
             for detail in news {
-                shared.append_own("audit log", detail)?;
+                shared.append_own(Action::ConfigChange, "audit log", detail)?;
             }
             shared.publish(Closing::No)?;
         }
@@ -140,6 +140,14 @@ impl AuditLog {
     /// [`LogError`] when the disk refuses.
     pub fn flush(&self) -> Result<u64, LogError> {
         self.shared.publish(Closing::No)
+    }
+
+    /// Records a fact for which no session speaks, under a session id of this process's own.
+    ///
+    /// # Errors
+    /// [`LogError`] when the log cannot take it.
+    pub fn note(&self, action: Action, resource: &str, detail: String) -> Result<(), LogError> {
+        self.shared.append_own(action, resource, detail)
     }
 
     /// [`AuditLog::flush`], then leaves the log in its complete C2SP form. Records that are
@@ -253,7 +261,8 @@ impl Shared {
     fn confess(&self) {
         let mut unrecorded = lock(&self.unrecorded);
         while let Some((session, detail)) = unrecorded.first() {
-            if self.append_own(unrecorded::RESOURCE, detail).is_err() {
+            let action = Action::ConfigChange;
+            if self.append_own(action, unrecorded::RESOURCE, detail).is_err() {
                 return;
             }
             unrecorded.remove(&session);
@@ -262,10 +271,10 @@ impl Shared {
 
     /// Appends one of the log's own records. What could not be written takes no number: nobody
     /// would explain the hole.
-    fn append_own(&self, resource: &str, detail: String) -> Result<(), LogError> {
+    fn append_own(&self, action: Action, resource: &str, detail: String) -> Result<(), LogError> {
         let mut last = lock(&self.own.last);
         let number = last.saturating_add(1);
-        let record = self.own.record(number, resource, detail);
+        let record = self.own.record(number, action, resource, detail);
         self.append_frame(&record, Durability::Grouped)?;
         *last = number;
         Ok(())
@@ -342,14 +351,14 @@ impl OwnRecords {
         Ok(Self { session: SessionId::from_random(bytes), last: Mutex::new(0) })
     }
 
-    fn record(&self, number: u64, resource: &str, detail: String) -> Record {
+    fn record(&self, number: u64, action: Action, resource: &str, detail: String) -> Record {
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let nanos = i128::try_from(since_epoch.as_nanos()).unwrap_or(i128::MAX);
         Record {
             timestamp: Timestamp::from_unix_nanos(nanos),
             principal: "remit".into(),
             agent_id: concat!("remit:", env!("CARGO_PKG_VERSION")).into(),
-            action: Action::ConfigChange,
+            action,
             resource: resource.into(),
             permission_manifest: String::new(),
             token_id: None,

@@ -12,7 +12,9 @@ use std::{
 use crate::{
     LogError,
     append::Appender,
-    files::{CHECKPOINT, COMMIT_LOCK, Care, FileLock, HEAD, LogPaths, exchange, read_small},
+    files::{
+        CHECKPOINT, COMMIT_LOCK, Care, FileLock, HEAD, LogPaths, exchange, read_small, settle,
+    },
     merkle::TILE_WIDTH,
     note::{Checkpoint, NoteSigner},
     segment::{Segment, list_segments, segment_path},
@@ -97,6 +99,8 @@ impl Desk {
             Closing::Yes => {
                 self.state.write_partial(&audit)?;
                 self.state.write_hint(&audit)?;
+                settle(&audit.join(CHECKPOINT), &self.note)?;
+                settle(&self.paths.keys.join(HEAD), &self.note)?;
             }
             Closing::No => self.keep_house(appender),
         }

@@ -9,12 +9,13 @@ use remit_core::{EventId, SessionId};
 /// `resource` of the log's own records about unrecorded events.
 pub(crate) const RESOURCE: &str = "unrecorded events";
 
-/// Numbers by session, as closed ranges.
+/// Numbers by session, as closed ranges. At most [`MAX_RANGES`] for a session: beyond that the
+/// nearest are taken together, over what was recorded between them, so that none goes unexplained.
 #[derive(Debug, Default)]
 pub(crate) struct Unrecorded(BTreeMap<SessionId, Vec<(u64, u64)>>);
 
 impl Unrecorded {
-    /// Remembers one event. Beyond [`MAX_RANGES`] a session's events go unexplained.
+    /// Remembers one event.
     pub(crate) fn add(&mut self, event: &EventId) {
         let ranges = self.0.entry(event.session().clone()).or_default();
         let number = event.number();
@@ -22,8 +23,11 @@ impl Unrecorded {
             && last.checked_add(1) == Some(number)
         {
             *last = number;
-        } else if ranges.len() < MAX_RANGES {
-            ranges.push((number, number));
+            return;
+        }
+        ranges.push((number, number));
+        if ranges.len() > MAX_RANGES {
+            join_nearest(ranges);
         }
     }
 
@@ -40,6 +44,21 @@ impl Unrecorded {
     /// Forgets a session.
     pub(crate) fn remove(&mut self, session: &SessionId) {
         self.0.remove(session);
+    }
+}
+
+/// Puts ranges in order and makes one of the two that are nearest to each other.
+fn join_nearest(ranges: &mut Vec<(u64, u64)>) {
+    // Threads may report out of order.
+    ranges.sort_unstable();
+    let gaps = ranges.windows(2).map(|pair| match pair {
+        [(_, end), (begin, _)] => begin.saturating_sub(*end),
+        _ => u64::MAX,
+    });
+    let Some((at, _)) = gaps.enumerate().min_by_key(|(_, gap)| *gap) else { return };
+    let (_, next) = ranges.remove(at.saturating_add(1));
+    if let Some((_, end)) = ranges.get_mut(at) {
+        *end = next.max(*end);
     }
 }
 
@@ -71,5 +90,22 @@ mod tests {
         assert_eq!(parse(&detail), Some((session.as_str(), vec![(4, 6), (9, 9), (12, 13)])));
         unrecorded.remove(&session);
         assert!(unrecorded.first().is_none());
+    }
+
+    #[test]
+    fn many_ranges_become_covering_ones() {
+        let session = SessionId::from_random([4; 10]);
+        let mut unrecorded = Unrecorded::default();
+        // Wide gaps between pairs, narrow ones inside; some out of order.
+        let numbers: Vec<u64> = (0..1000u64).flat_map(|n| [n * 10 + 3, n * 10 + 1]).collect();
+        for number in &numbers {
+            unrecorded.add(&EventId::new(session.clone(), *number));
+        }
+        let (_, detail) = unrecorded.first().unwrap();
+        let (_, ranges) = parse(&detail).unwrap();
+        assert!(ranges.len() <= MAX_RANGES && ranges.len() > MAX_RANGES / 2, "{}", ranges.len());
+        let explained = |number: u64| ranges.iter().any(|(a, b)| (*a..=*b).contains(&number));
+        assert!(numbers.iter().all(|number| explained(*number)));
+        assert!(!explained(0) && !explained(9_994));
     }
 }

@@ -286,3 +286,25 @@ fn a_log_that_is_being_written_verifies_at_every_moment() {
         stop.store(true, std::sync::atomic::Ordering::Relaxed);
     });
 }
+
+/// A log that refuses now and then, among records that it takes, is not taken for a tampered one.
+#[test]
+fn hundreds_of_holes_are_all_explained() {
+    let home = tempdir().unwrap();
+    // Nothing is signed meanwhile, so all is explained at the session's end.
+    let options = remit_audit::LogOptions { signing: Duration::from_secs(60), ..small() };
+    let log = AuditLog::open(LogPaths::below(home.path()), options).unwrap();
+    let mut session = Session::unique();
+    log.append(&session.record(Action::SessionStart, Outcome::Allowed), Durability::Grouped)
+        .unwrap();
+    for _ in 0..600 {
+        let mut refused = session.read();
+        refused.resource = "x".repeat(70_000);
+        log.append(&refused, Durability::Grouped).unwrap_err();
+        log.append(&session.read(), Durability::Grouped).unwrap();
+    }
+    log.append(&session.record(Action::SessionEnd, Outcome::Allowed), Durability::Grouped).unwrap();
+    log.close().unwrap();
+    let report = check(home.path());
+    assert!(report.findings.is_empty(), "{:?}", report.findings);
+}

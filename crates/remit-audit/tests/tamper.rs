@@ -202,6 +202,34 @@ fn rewrite_or_empty(audit: &Path, list: &[Vec<u8>]) {
     rewrite(audit, list, None);
 }
 
+/// Bypass class: the log itself keeps an older signed note, to which a copy can be cut.
+#[test]
+fn a_closed_log_leaves_no_older_note_to_roll_back_to() {
+    let home = tempdir().unwrap();
+    let log = open(home.path());
+    let mut session = Session::unique();
+    for count in [1, 2, 3] {
+        log.append(&session.read(), Durability::Grouped).unwrap();
+        assert_eq!(log.flush().unwrap(), count);
+    }
+    log.append(&session.read(), Durability::Barrier).unwrap();
+    log.close().unwrap();
+    let key = public_key(&audit(&home)).unwrap();
+    let mut sizes = Vec::new();
+    for folder in ["audit", "audit/segment", "config"] {
+        for file in fs::read_dir(home.path().join(folder)).unwrap() {
+            let note = fs::read(file.unwrap().path()).unwrap_or_default();
+            sizes.extend(Checkpoint::open(&note, &key).ok().map(|checkpoint| checkpoint.size));
+        }
+    }
+    // The checkpoint and the head, each with the file that it takes turns with.
+    assert_eq!(sizes, [4; 4]);
+    // What was closed goes on.
+    drop(log);
+    closed_log(home.path(), 3);
+    assert!(check(home.path()).findings.is_empty());
+}
+
 #[test]
 fn rollback_to_an_older_snapshot_is_found_and_not_continued() {
     let home = tempdir().unwrap();

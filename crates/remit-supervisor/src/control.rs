@@ -6,20 +6,25 @@ use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
     os::{
         fd::AsRawFd as _,
-        unix::{
-            fs::DirBuilderExt as _,
-            net::{UnixListener, UnixStream},
-        },
+        unix::net::{UnixListener, UnixStream},
     },
-    path::{Path, PathBuf},
+    path::Path,
     sync::Arc,
     time::Duration,
 };
 
-use remit_core::{ApprovalId, SessionId, Timestamp};
+use remit_core::{Action, ApprovalId, Guard, Outcome, ReasonCode, Resource, SessionId, Timestamp};
+use rustix::net::{
+    AddressFamily, SocketAddrUnix, SocketFlags, SocketType, socket_with,
+    sockopt::{Timeout, set_socket_timeout},
+};
 use serde::{Deserialize, Serialize};
 
-use crate::{ApprovalView, Desk, LifetimeChoice, RemitHome};
+use crate::{
+    ApprovalView, Desk, LifetimeChoice, RemitHome,
+    folders::{SessionFolder, sweep},
+    running,
+};
 
 /// A running session, as others see it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -65,7 +70,11 @@ pub enum Call {
         by: String,
     },
     /// End at once.
-    Kill,
+    Kill {
+        /// Who says so.
+        #[serde(default)]
+        by: String,
+    },
 }
 
 /// What a session answers.
@@ -107,27 +116,24 @@ pub enum ControlError {
 const MOST_BYTES: u64 = 1 << 20;
 const PATIENCE: Duration = Duration::from_secs(5);
 const SOCKET: &str = "control.sock";
-const FRESH: &str = "control.sock.new";
-const INFO: &str = "session.json";
 
 /// The session's folder with its socket; removed when dropped.
 pub(crate) struct ControlSocket {
-    folder: PathBuf,
+    _folder: SessionFolder,
     listener: Option<UnixListener>,
 }
 
 impl ControlSocket {
+    /// Makes the folder, and removes what killed supervisors have left of theirs.
     pub(crate) fn open(home: &RemitHome, info: &SessionInfo) -> io::Result<Self> {
-        let folder = home.sessions.join(info.session.as_str());
-        fs::DirBuilder::new().mode(0o700).create(&folder)?;
-        let mut own = Self { folder, listener: None };
-        fs::write(own.folder.join(INFO), serde_json::to_vec(info)?)?;
-        // Named only when it listens: a socket that refuses connections is taken for one that a
-        // dead session left behind.
-        let fresh = own.folder.join(FRESH);
-        own.listener = Some(with_short_path(&own.folder, FRESH, |path| UnixListener::bind(path))?);
-        fs::rename(fresh, own.folder.join(SOCKET))?;
-        Ok(own)
+        if let Err(error) = sweep(home) {
+            tracing::warn!(%error, "leftovers of dead sessions could not be looked for");
+        }
+        // A folder that has its name also listens.
+        let listen =
+            |folder: &Path| with_short_path(folder, SOCKET, |path| UnixListener::bind(path));
+        let (folder, listener) = SessionFolder::make(home, info, listen)?;
+        Ok(Self { _folder: folder, listener: Some(listener) })
     }
 
     /// Answers calls in a thread of its own, until the process ends.
@@ -135,9 +141,20 @@ impl ControlSocket {
         &mut self,
         info: SessionInfo,
         desk: Arc<Desk>,
+        guard: Arc<Guard>,
         kill: impl Fn() + Send + Sync + 'static,
     ) -> io::Result<()> {
         let Some(listener) = self.listener.take() else { return Ok(()) };
+        let kill = move |by: &str| {
+            let resource = Resource::Other(running::what(&guard.session().id));
+            let (outcome, reason) = (Outcome::Allowed, ReasonCode::SessionLife);
+            let detail = Some(format!("killed by {by}"));
+            // An end that a person wants comes whether or not it can be written.
+            if let Err(error) = guard.note(Action::Contain, resource, outcome, reason, detail) {
+                tracing::error!(%error, "the session's killing could not be recorded");
+            }
+            kill();
+        };
         let serve = move || {
             for stream in listener.incoming().flatten() {
                 if let Err(error) = answer(stream, &info, &desk, &kill) {
@@ -149,13 +166,12 @@ impl ControlSocket {
     }
 }
 
-impl Drop for ControlSocket {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.folder);
-    }
-}
-
-fn answer(stream: UnixStream, info: &SessionInfo, desk: &Desk, kill: &dyn Fn()) -> io::Result<()> {
+fn answer(
+    stream: UnixStream,
+    info: &SessionInfo,
+    desk: &Desk,
+    kill: &dyn Fn(&str),
+) -> io::Result<()> {
     let peer = rustix::net::sockopt::socket_peercred(&stream)?;
     if peer.uid != rustix::process::geteuid() {
         return Err(io::ErrorKind::PermissionDenied.into());
@@ -173,8 +189,8 @@ fn answer(stream: UnixStream, info: &SessionInfo, desk: &Desk, kill: &dyn Fn()) 
         Ok(Call::Approvals) => Reply::Approvals { waiting: desk.list() },
         Ok(Call::Approve { id, lifetime, by }) => done(desk.approve(&id, lifetime, &by)),
         Ok(Call::Deny { id, by }) => done(desk.deny(&id, &by)),
-        Ok(Call::Kill) => {
-            kill();
+        Ok(Call::Kill { by }) => {
+            kill(&by);
             Reply::Done
         }
         Err(error) => Reply::Failed { message: error.to_string() },
@@ -182,31 +198,6 @@ fn answer(stream: UnixStream, info: &SessionInfo, desk: &Desk, kill: &dyn Fn()) 
     let mut bytes = serde_json::to_vec(&reply)?;
     bytes.push(b'\n');
     (&stream).write_all(&bytes)
-}
-
-/// The sessions that run now. Folders of sessions that died without cleaning up are removed.
-///
-/// # Errors
-/// The operating system's, when the folder cannot be read.
-pub fn sessions(home: &RemitHome) -> io::Result<Vec<SessionInfo>> {
-    let entries = match fs::read_dir(&home.sessions) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(error),
-    };
-    let mut all = Vec::new();
-    for entry in entries {
-        let folder = entry?.path();
-        match Client::connect(&folder).and_then(|client| client.call(&Call::Info)) {
-            Ok(Reply::Info(info)) => all.push(info),
-            Err(ControlError::Io(error)) if error.kind() == io::ErrorKind::ConnectionRefused => {
-                let _ = fs::remove_dir_all(&folder);
-            }
-            _ => {}
-        }
-    }
-    all.sort_by(|a, b| a.started.cmp(&b.started));
-    Ok(all)
 }
 
 /// A connection to one session, for one call.
@@ -223,8 +214,8 @@ impl Client {
             .map_err(|_| ControlError::NotRunning(session.to_string()))
     }
 
-    fn connect(folder: &Path) -> Result<Self, ControlError> {
-        let stream = with_short_path(folder, SOCKET, |path| UnixStream::connect(path))?;
+    pub(crate) fn connect(folder: &Path) -> Result<Self, ControlError> {
+        let stream = with_short_path(folder, SOCKET, connect)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
         Ok(Self(stream))
@@ -242,6 +233,16 @@ impl Client {
         BufReader::new((&self.0).take(MOST_BYTES)).read_line(&mut line)?;
         Ok(serde_json::from_str(&line)?)
     }
+}
+
+/// Connects, but waits no longer than [`PATIENCE`] for a supervisor that takes no calls
+/// (`SO_SNDTIMEO`, unix(7)).
+fn connect(path: &Path) -> io::Result<UnixStream> {
+    let flags = SocketFlags::CLOEXEC;
+    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    set_socket_timeout(&socket, Timeout::Send, Some(PATIENCE))?;
+    rustix::net::connect(&socket, &SocketAddrUnix::new(path)?)?;
+    Ok(socket.into())
 }
 
 /// Socket paths end at 108 bytes, folders do not: goes through the folder's descriptor.

@@ -1,8 +1,13 @@
 //! Where Remit keeps configuration and state.
 
 use std::{
-    env, fs, io,
-    os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt},
+    env,
+    ffi::OsString,
+    fs, io,
+    os::unix::{
+        ffi::OsStringExt as _,
+        fs::{DirBuilderExt, MetadataExt, PermissionsExt},
+    },
     path::{Path, PathBuf},
 };
 
@@ -85,10 +90,60 @@ fn settled(folder: &Path) -> PathBuf {
     }
 }
 
+/// The person's home folder: `HOME` where it is an absolute path, else the one that the user
+/// database names (cron and service managers may set no `HOME`).
+pub fn person_home() -> PathBuf {
+    let absolute = |home: &PathBuf| home.is_absolute();
+    let own = env::var_os("HOME").map(PathBuf::from).filter(absolute);
+    let known = || own_entry().map(|entry| PathBuf::from(entry.home)).filter(absolute);
+    own.or_else(known).unwrap_or_else(|| PathBuf::from("/nonexistent"))
+}
+
+/// The login name of the calling person, from the user database; the user id where it has none.
+pub fn login_name() -> String {
+    let plain = |name: &String| !name.is_empty() && name.bytes().all(|b| b.is_ascii_graphic());
+    let known = own_entry().map(|entry| entry.name).filter(plain);
+    known.unwrap_or_else(|| format!("u{}", rustix::process::getuid().as_raw()))
+}
+
+/// What the user database knows of a person.
+#[derive(Debug, PartialEq, Eq)]
+struct Entry {
+    name: String,
+    home: OsString,
+}
+
+fn own_entry() -> Option<Entry> {
+    entry(&fs::read("/etc/passwd").ok()?, rustix::process::getuid().as_raw())
+}
+
+/// The first entry with this uid (passwd(5)).
+fn entry(database: &[u8], uid: u32) -> Option<Entry> {
+    database.split(|byte| *byte == b'\n').find_map(|line| {
+        let mut fields = line.split(|byte| *byte == b':');
+        let name = String::from_utf8(fields.next()?.to_vec()).ok()?;
+        let own = std::str::from_utf8(fields.nth(1)?).ok()?.parse::<u32>().ok()? == uid;
+        let home = OsString::from_vec(fields.nth(2)?.to_vec());
+        own.then_some(Entry { name, home })
+    })
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use std::os::unix::ffi::OsStrExt as _;
+
     use super::*;
+
+    #[test]
+    fn the_user_database_names_home_and_login() {
+        let database =
+            b"root:x:0:0::/root:/bin/sh\nbad\na:x:1000:7:A, B:/home/a\xff:/bin/sh\nb:x:1000";
+        let found = entry(database, 1000).unwrap();
+        assert_eq!((found.name.as_str(), found.home.as_bytes()), ("a", &b"/home/a\xff"[..]));
+        assert_eq!(entry(database, 0).unwrap().home, "/root");
+        assert_eq!((entry(database, 7), entry(b"", 0)), (None, None));
+    }
 
     #[test]
     fn folders_that_do_not_exist_yet_are_known_by_their_canonical_path() {

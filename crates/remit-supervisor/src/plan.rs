@@ -3,7 +3,6 @@
 
 use std::{
     ffi::{OsStr, OsString},
-    fs,
     net::{IpAddr, Ipv4Addr},
     path::{Component, Path, PathBuf},
     sync::Arc,
@@ -22,6 +21,7 @@ use remit_sandbox::plan::{
     SYSTEM_DIRECTORIES, SessionPlan,
 };
 
+pub(crate) use crate::home::{login_name as user_name, person_home as home_folder};
 use crate::{
     RemitHome, RunError, SystemClock,
     error::Step as _,
@@ -47,6 +47,7 @@ pub struct RunRequest {
 pub struct Planned {
     pub(crate) context: SessionContext,
     pub(crate) plan: SessionPlan,
+    pub(crate) manifest: Manifest,
     pub(crate) policy: Option<Policy>,
     pub(crate) home: RemitHome,
     pub(crate) authority: Arc<Authority>,
@@ -132,6 +133,7 @@ impl Planned {
             non_interactive: request.non_interactive,
             manifest_path: request.manifest.canonicalize().step("open the manifest")?,
             warnings,
+            manifest,
         })
     }
 
@@ -140,16 +142,20 @@ impl Planned {
         &self.plan
     }
 
+    /// The manifest with its paths settled on this machine, for `--dry-run`.
+    pub const fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// The manifest's file.
+    pub fn manifest_file(&self) -> &Path {
+        &self.manifest_path
+    }
+
     /// Who runs what under which manifest.
     pub const fn context(&self) -> &SessionContext {
         &self.context
     }
-}
-
-/// The person's home folder: `HOME` where it is an absolute path.
-pub(crate) fn home_folder() -> PathBuf {
-    let own = std::env::var_os("HOME").map(PathBuf::from).filter(|home| home.is_absolute());
-    own.unwrap_or_else(|| PathBuf::from("/nonexistent"))
 }
 
 /// Where the throw-away home stands inside: at the person's own path, unless that is a place
@@ -446,19 +452,6 @@ fn environment(
         set(name, OsStr::new(value));
     }
     all
-}
-
-/// The login name of the calling person, from the user database.
-pub(crate) fn user_name() -> String {
-    let uid = rustix::process::getuid().as_raw().to_string();
-    let database = fs::read_to_string("/etc/passwd").unwrap_or_default();
-    let own = database.lines().find_map(|line| {
-        let mut fields = line.split(':');
-        let name = fields.next()?;
-        (fields.nth(1)? == uid).then(|| name.to_owned())
-    });
-    let plain = |name: &String| !name.is_empty() && name.bytes().all(|b| b.is_ascii_graphic());
-    own.filter(plain).unwrap_or_else(|| format!("u{uid}"))
 }
 
 pub(crate) fn session_id() -> std::io::Result<SessionId> {

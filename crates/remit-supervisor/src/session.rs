@@ -31,7 +31,8 @@ use crate::{
     control::ControlSocket,
     ends::{Ends, Hands, Watching},
     error::Step as _,
-    limits::{Groups, Watch},
+    groups::{Groups, group_name},
+    limits::Watch,
     terminal::{self, Terminal},
 };
 
@@ -127,8 +128,7 @@ impl Planned {
         let info = self.info();
         let control = ControlSocket::open(&self.home, &info).step("open the control socket")?;
         let launched = forked.built()?;
-        let groups =
-            Groups::make(&format!("remit-{}", info.session), &self.plan.limits, launched.init);
+        let groups = Groups::make(&group_name(&info.session), &self.plan.limits, launched.init);
         let network = launched.network.try_clone().step("open the network namespace")?;
         let net = NetworkInside::enter(network).step("enter the network namespace")?;
         let mounts = launched.mounts.try_clone().step("open the mount namespace")?;
@@ -207,11 +207,19 @@ impl Prepared {
             .step("start mediation")?;
         let remote = self.launched.remote().step("open the session's control")?;
         let (info, desk) = (self.info.clone(), Arc::clone(&self.desk));
-        self.control.serve(info, desk, move || remote.kill()).step("serve the control socket")?;
+        let guard = Arc::clone(&self.guard);
+        self.control
+            .serve(info, desk, guard, move || remote.kill())
+            .step("serve the control socket")?;
         if let (Some(terminal), false) = (&terminal, self.planned.non_interactive) {
             terminal.ask_here(Arc::clone(&self.desk)).step("watch for questions")?;
         }
         Ok(Enforced { prepared: self, mediator, terminal, layers })
+    }
+
+    /// Ceilings of the manifest that this machine holds only in part.
+    pub fn partial(&self) -> Option<String> {
+        self.groups.partial(&self.planned.plan.limits)
     }
 
     fn terminal(&self) -> io::Result<Option<Terminal>> {
@@ -229,7 +237,7 @@ impl Enforced {
     /// # Errors
     /// [`RunError`] when the program could not be started because the trail or the inside failed.
     pub fn run(self) -> Result<Ended, RunError> {
-        let Self { prepared, mediator, terminal, layers } = self;
+        let Self { mut prepared, mediator, terminal, layers } = self;
         let terminal = terminal.map(Arc::new);
         let plan = &prepared.planned.plan;
         let layers: Vec<&str> = layers.iter().map(|layer| layer.name.as_str()).collect();
@@ -286,7 +294,7 @@ impl Enforced {
 
 impl Prepared {
     /// Starts everything that runs beside the program: ends of rights, ceilings, signals.
-    fn watch(&self, terminal: Option<Arc<Terminal>>) -> Result<Watching, RunError> {
+    fn watch(&mut self, terminal: Option<Arc<Terminal>>) -> Result<Watching, RunError> {
         let remote = self.launched.remote().step("open the session's control")?;
         let mut granted = self.planned.plan.grants.clone();
         granted.sort_by_key(|grant| grant.path.components().count());
@@ -311,6 +319,7 @@ impl Prepared {
             guard: Arc::clone(&self.guard),
             limits: self.planned.plan.limits.clone(),
             root: self.launched.root.try_clone().step("open the session's root")?,
+            kernel: self.groups.kernel(),
             kill: Box::new(move || remote.kill()),
         };
         self.runtime.spawn(watch.run());

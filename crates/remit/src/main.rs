@@ -1,5 +1,9 @@
 //! The command line: parses, then hands over to one module per command.
 
+// `println!` and its kin panic when the stream is full or gone, and status 101 is no status of
+// ours: data goes through `output::print`, everything else through `output::say`.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 mod cli;
 mod commands;
 mod explain;
@@ -8,6 +12,7 @@ mod locate;
 mod moment;
 mod output;
 mod place;
+mod plan;
 mod refusal;
 
 use clap::{Parser as _, error::ErrorKind};

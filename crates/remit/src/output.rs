@@ -1,7 +1,7 @@
 //! Data goes to stdout, everything else to stderr.
 
 use std::{
-    fmt::Write as _,
+    fmt::{self, Write as _},
     io::{self, IsTerminal as _, Write},
 };
 
@@ -20,6 +20,8 @@ pub(crate) fn diagnostics() {
         .with_writer(std::io::stderr)
         .with_ansi(false)
         .without_time()
+        // It would print its own complaint about a stderr that cannot be written, and panic.
+        .log_internal_errors(false)
         .init();
 }
 
@@ -59,9 +61,16 @@ pub(crate) fn show(diagnostic: &dyn Diagnostic, causes: bool) {
     let handler = if causes { handler } else { handler.without_cause_chain() };
     let mut text = String::new();
     match handler.render_report(&mut text, diagnostic) {
-        Ok(()) => eprint!("{text}"),
-        Err(_) => eprintln!("remit: {diagnostic}"),
+        Ok(()) => say(text.trim_end_matches('\n')),
+        Err(_) => say(format_args!("remit: {diagnostic}")),
     }
+}
+
+/// Prints a line on stderr. What a person is told must not change how a command ends: where stderr
+/// is full or has gone away, the line is lost and the status stays.
+pub(crate) fn say(line: impl fmt::Display) {
+    let line = format!("{line}\n");
+    let _ = io::stderr().lock().write_all(line.as_bytes());
 }
 
 /// Prints text on stdout.
@@ -71,6 +80,19 @@ pub(crate) fn show(diagnostic: &dyn Diagnostic, causes: bool) {
 pub(crate) fn print(text: &str) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(Failure::Output)
+}
+
+/// A document's version beside its own keys. Versions count breaks; keys only ever come to it.
+#[derive(Serialize)]
+pub(crate) struct Versioned<T> {
+    version: u8,
+    #[serde(flatten)]
+    own: T,
+}
+
+/// The first version of a document's form.
+pub(crate) const fn versioned<T>(own: T) -> Versioned<T> {
+    Versioned { version: 1, own }
 }
 
 /// Prints one document: indented, or in one line for [`Format::Jsonl`].

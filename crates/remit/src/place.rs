@@ -6,18 +6,13 @@ use std::{
 };
 
 use remit_supervisor::RemitHome;
+pub(crate) use remit_supervisor::{login_name as login, person_home as person};
 
 use crate::failure::Failure;
 
 /// Remit's own folders.
 pub(crate) fn home() -> RemitHome {
     RemitHome::from_environment(&person())
-}
-
-/// The person's home folder; `/nonexistent` where the environment names none.
-pub(crate) fn person() -> PathBuf {
-    let own = std::env::var_os("HOME").map(PathBuf::from).filter(|home| home.is_absolute());
-    own.unwrap_or_else(|| PathBuf::from("/nonexistent"))
 }
 
 /// The log's folder: the one named, else the person's own. A folder that holds an `audit` folder
@@ -35,17 +30,4 @@ pub(crate) fn log(named: Option<PathBuf>) -> Result<PathBuf, Failure> {
     }
     let filled = fs::read_dir(&folder).is_ok_and(|mut entries| entries.next().is_some());
     if filled { Ok(folder) } else { Err(Failure::NoLog(folder)) }
-}
-
-/// The login name of the calling person, from the user database; the user id where it has none.
-pub(crate) fn login() -> String {
-    let uid = rustix::process::getuid().as_raw().to_string();
-    let database = fs::read_to_string("/etc/passwd").unwrap_or_default();
-    let own = database.lines().find_map(|line| {
-        let mut fields = line.split(':');
-        let name = fields.next()?;
-        (fields.nth(1)? == uid).then(|| name.to_owned())
-    });
-    let plain = |name: &String| !name.is_empty() && name.bytes().all(|b| b.is_ascii_graphic());
-    own.filter(plain).unwrap_or_else(|| format!("u{uid}"))
 }

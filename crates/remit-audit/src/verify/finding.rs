@@ -138,7 +138,7 @@ impl fmt::Display for FindingKind {
             Self::RolledBack { have, trusted } => {
                 write!(
                     f,
-                    "the log is signed up to {have} records, the given checkpoint to {trusted}"
+                    "rolled back: the log is signed up to {have} records, the checkpoint to trust up to {trusted}"
                 )
             }
             Self::NotExtending { trusted } => {

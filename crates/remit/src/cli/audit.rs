@@ -96,8 +96,9 @@ pub(crate) struct QueryArguments {
 Ends with 0 when the log is intact, with 1 when it was tampered with, with 2 when there is nothing
 that could be verified.
 
-Whoever owns the folder can replace the whole log and its key. A checkpoint that was kept elsewhere
-shows it, and also a log that was cut or rolled back:
+Your own log is also compared with the last checkpoint that this machine signed, so that a log that
+was cut or rolled back is found. Whoever owns the folders can replace the log, its key and that
+checkpoint together. A checkpoint that was kept elsewhere shows it, also for a copy of a log:
   remit audit checkpoint > /safe/place/checkpoint
   remit audit verify --checkpoint /safe/place/checkpoint")]
 pub(crate) struct VerifyArguments {

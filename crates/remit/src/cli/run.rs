@@ -29,7 +29,9 @@ pub(crate) struct RunArguments {
     /// Who is responsible, for the trail; the login name by default.
     #[arg(long, value_name = "NAME")]
     pub(crate) principal: Option<String>,
-    /// Record what would be denied instead of denying it.
+    /// Record what would be denied instead of denying it; not in this version: ends with 125.
+    ///
+    /// Observing needs an organisation's ceiling to enforce meanwhile; it comes with ceilings.
     #[arg(long)]
     pub(crate) observe: bool,
     /// Print the plan and start nothing.

@@ -49,7 +49,8 @@ impl Question {
 fn questions() -> Result<Vec<Question>, Failure> {
     let home = place::home();
     let mut all = Vec::new();
-    for info in sessions(&home).map_err(Failure::at(&home.sessions))? {
+    let running = sessions(&home).map_err(Failure::at(&home.sessions))?;
+    for info in running.into_iter().filter(|one| one.reachable).map(|one| one.info) {
         let reply = Client::reach(&home, &info.session).and_then(|c| c.call(&Call::Approvals));
         if let Ok(Reply::Approvals { waiting }) = reply {
             all.extend(waiting.into_iter().map(|view| Question::new(view, &info)));
@@ -62,11 +63,12 @@ fn questions() -> Result<Vec<Question>, Failure> {
 fn list(format: Format) -> Result<i32, Failure> {
     let all = questions()?;
     if format != Format::Text {
+        let all: Vec<_> = all.into_iter().map(output::versioned).collect();
         output::list(&all, format)?;
         return Ok(0);
     }
     if all.is_empty() {
-        eprintln!("nothing waits for an answer");
+        output::say("nothing waits for an answer");
         return Ok(0);
     }
     let now = SystemClock.now();
@@ -92,7 +94,7 @@ fn show(arguments: &ShowArguments) -> Result<i32, Failure> {
         message: "no question with this id is waiting".into(),
     })?;
     if arguments.format != Format::Text {
-        output::document(&question, arguments.format)?;
+        output::document(&output::versioned(&question), arguments.format)?;
         return Ok(0);
     }
     output::print(&describe(&question))?;
@@ -154,7 +156,7 @@ fn answer(
         let reply: Result<Reply, ControlError> = Client::reach(&home, id.session())
             .and_then(|client| client.call(&call(id.clone(), by.clone())));
         match reply.map_err(Failure::from).and_then(|reply| done(&id.to_string(), reply)) {
-            Ok(()) => eprintln!("{id} {what}"),
+            Ok(()) => output::say(format_args!("{id} {what}")),
             Err(failure) => status = output::fail(&failure),
         }
     }

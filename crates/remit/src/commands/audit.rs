@@ -8,8 +8,8 @@ use std::{
 };
 
 use remit_audit::{
-    Filter, Found, LogError, Report, Severity, VerifierKey, VerifyOptions, prove, public_key,
-    query, verify, verify_proof,
+    Filter, Found, LogError, LogPaths, Report, Severity, VerifierKey, VerifyOptions, kept, prove,
+    public_key, query, verify, verify_proof,
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -112,10 +112,25 @@ fn rows(found: impl Iterator<Item = Result<Found, LogError>>) -> Result<(), Fail
 }
 
 fn check(arguments: VerifyArguments) -> Result<i32, Failure> {
+    // The person's own log is also held against what this machine has signed. Read before the log,
+    // which may grow meanwhile.
+    let home = place::home();
+    let own = if arguments.log.is_none() {
+        kept(&LogPaths { audit: home.audit.clone(), keys: home.config.clone() })
+    } else {
+        None
+    };
     let folder = place::log(arguments.log)?;
-    let kept = arguments.checkpoint.as_deref().map(small).transpose()?;
-    let key = arguments.key.as_deref().map(read_key).transpose()?;
-    let options = VerifyOptions { checkpoint: kept.as_deref(), key: key.as_ref() };
+    let own = own.filter(|_| folder == home.audit);
+    let mut checkpoint = arguments.checkpoint.as_deref().map(small).transpose()?;
+    let mut key = arguments.key.as_deref().map(read_key).transpose()?;
+    if let Some(own) = own
+        && key.as_ref().is_none_or(|key| *key == own.key)
+    {
+        key = Some(own.key);
+        checkpoint = checkpoint.or(own.checkpoint);
+    }
+    let options = VerifyOptions { checkpoint: checkpoint.as_deref(), key: key.as_ref() };
     let report = verify(&folder, &options)?;
     if arguments.format == Format::Text {
         tell(&folder, &report)?;
@@ -209,19 +224,19 @@ fn check_proof(proof: &Path, arguments: &ProveArguments) -> Result<i32, Failure>
             let entry = String::from_utf8(proven.entry)
                 .map_err(|_| unusable("the entry is not a text".into()))?;
             output::print(&format!("{entry}\n"))?;
-            eprintln!(
+            output::say(format_args!(
                 "proven: record {} of the log {}, under its checkpoint of {}",
                 proven.seq,
                 key.name(),
                 count(proven.checkpoint.size, "record"),
-            );
+            ));
             Ok(0)
         }
         Err(remit_audit::ProofError::Malformed) => {
             Err(unusable(remit_audit::ProofError::Malformed.to_string()))
         }
         Err(error) => {
-            eprintln!("not proven: {error}");
+            output::say(format_args!("not proven: {error}"));
             Ok(1)
         }
     }

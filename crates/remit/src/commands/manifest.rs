@@ -62,11 +62,11 @@ fn tell(path: &Path, read: &Result<Manifest, Failure>) -> Result<(), Failure> {
         Ok(manifest) => {
             output::print(&format!("{name}: valid\n"))?;
             for need in manifest.needs() {
-                eprintln!(
+                output::say(format_args!(
                     "{name}:{}:{}: warning: `{}` needs {}, which this version cannot enforce: \
                      `remit run` will refuse it",
                     need.at.line, need.at.column, need.key, need.feature
-                );
+                ));
             }
         }
         Err(failure) => {
@@ -131,7 +131,7 @@ fn format_one(path: &PathBuf, arguments: &FmtArguments) -> Result<bool, Failure>
     let name = output::plain(&path.to_string_lossy());
     if arguments.check {
         if !same {
-            eprintln!("{name}: not in canonical form");
+            output::say(format_args!("{name}: not in canonical form"));
         }
         return Ok(same);
     }
@@ -146,7 +146,7 @@ fn format_one(path: &PathBuf, arguments: &FmtArguments) -> Result<bool, Failure>
         return Err(Failure::Comments(path.clone()));
     }
     replace(path, &text).map_err(Failure::at(path))?;
-    eprintln!("{name}: rewritten");
+    output::say(format_args!("{name}: rewritten"));
     Ok(true)
 }
 

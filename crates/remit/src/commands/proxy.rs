@@ -46,11 +46,13 @@ pub(crate) fn run(arguments: ProxyArguments) -> Result<i32, Failure> {
                 output::document(&value, Format::Jsonl)
             }
         };
-        eprintln!("remit: the proxy listens on {address}; CONNECT and SOCKS5; Ctrl-C ends it");
+        output::say(format_args!(
+            "remit: the proxy listens on {address}; CONNECT and SOCKS5; Ctrl-C ends it"
+        ));
         if !fresh.is_empty() && write_ca.is_none() && format == Format::Text {
-            eprintln!(
+            output::say(
                 "remit: clients must trust this proxy's authority: start it with `--write-ca FILE`, \
-                 or with `--ca-cert` and `--ca-key`"
+                 or with `--ca-cert` and `--ca-key`",
             );
         }
         trouble = saved.and(told).err();

@@ -1,7 +1,7 @@
 //! `remit session`: what runs now, and its end.
 
 use remit_core::{Clock as _, SessionId};
-use remit_supervisor::{Call, Client, Reply, SystemClock, sessions};
+use remit_supervisor::{Reply, Running, SystemClock, kill_session, sessions};
 
 use crate::{
     cli::{Format, KillArguments, SessionCommand},
@@ -21,19 +21,21 @@ fn list(format: Format) -> Result<i32, Failure> {
     let home = place::home();
     let all = sessions(&home).map_err(Failure::at(&home.sessions))?;
     if format != Format::Text {
+        let all: Vec<_> = all.into_iter().map(output::versioned).collect();
         output::list(&all, format)?;
         return Ok(0);
     }
     if all.is_empty() {
-        eprintln!("no session is running");
+        output::say("no session is running");
         return Ok(0);
     }
     let now = SystemClock.now();
     let rows: Vec<[String; 6]> = all
         .into_iter()
-        .map(|info| {
+        .map(|Running { info, reachable }| {
             let since = moment::span(info.started.until(now));
-            let pid = info.pid.to_string();
+            let silent = if reachable { "" } else { " (does not answer)" };
+            let pid = format!("{}{silent}", info.pid);
             [info.session.to_string(), info.agent, info.principal, since, pid, info.program]
         })
         .collect();
@@ -42,24 +44,24 @@ fn list(format: Format) -> Result<i32, Failure> {
 }
 
 fn kill(arguments: &KillArguments) -> Result<i32, Failure> {
-    let home = place::home();
+    let (home, by) = (place::home(), place::login());
     let ids: Vec<SessionId> = if arguments.all {
         let all = sessions(&home).map_err(Failure::at(&home.sessions))?;
-        all.into_iter().map(|info| info.session).collect()
+        all.into_iter().map(|one| one.info.session).collect()
     } else {
         arguments.sessions.clone()
     };
     let mut status = 0;
     for id in &ids {
         // One that cannot be reached must not save the others.
-        let ended = Client::reach(&home, id).and_then(|client| client.call(&Call::Kill));
+        let ended = kill_session(&home, id, &by);
         match ended.map_err(Failure::from).and_then(|reply| done(id.as_str(), reply)) {
-            Ok(()) => eprintln!("session {id} ended"),
+            Ok(()) => output::say(format_args!("session {id} ended")),
             Err(failure) => status = output::fail(&failure),
         }
     }
     if ids.is_empty() {
-        eprintln!("no session is running");
+        output::say("no session is running");
     }
     Ok(status)
 }

@@ -94,7 +94,7 @@ fn usual_manifest() -> Result<PathBuf, Failure> {
     let home = place::home();
     let running = sessions(&home).map_err(Failure::at(&home.sessions))?;
     let mut manifests: Vec<PathBuf> =
-        running.into_iter().map(|info| PathBuf::from(info.manifest)).collect();
+        running.into_iter().map(|one| PathBuf::from(one.info.manifest)).collect();
     manifests.sort();
     manifests.dedup();
     let chosen = match manifests.as_slice() {
@@ -103,7 +103,7 @@ fn usual_manifest() -> Result<PathBuf, Failure> {
         [] => return Err(Failure::WhichManifest("no session is running")),
         _ => return Err(Failure::WhichManifest("several sessions are running")),
     };
-    eprintln!("under {}", output::plain(&chosen.to_string_lossy()));
+    output::say(format_args!("under {}", output::plain(&chosen.to_string_lossy())));
     Ok(chosen)
 }
 
@@ -143,7 +143,8 @@ fn from_record(record: Record, manifest: Option<&Path>) -> Answer {
 /// The manifest that was in force, where it can be found unchanged.
 fn text_of(record: &Record, named: Option<&Path>) -> Option<ManifestSource> {
     let running = sessions(&place::home()).unwrap_or_default();
-    let own = running.into_iter().find(|info| info.session == record.session_id);
+    let own =
+        running.into_iter().map(|one| one.info).find(|info| info.session == record.session_id);
     let candidates = [
         named.map(Path::to_owned),
         own.map(|info| info.manifest.into()),

@@ -3,6 +3,7 @@
 use std::{
     ffi::OsStr,
     fs,
+    path::PathBuf,
     process::{Command, Stdio},
     thread,
     time::{Duration, Instant},
@@ -10,6 +11,7 @@ use std::{
 
 use libtest_mimic::Trial;
 use remit_testkit::trail;
+use serde_json::json;
 
 use crate::world::{World, python, trial};
 
@@ -17,6 +19,7 @@ pub fn trials() -> Vec<Trial> {
     vec![
         trial("lifetime_daemons_end_with_the_session", daemons),
         trial("lifetime_killed_supervisor_takes_all_along", killed),
+        trial("lifetime_killed_supervisor_leaves_nothing_behind", leftovers),
         trial("lifetime_statuses_and_signals", statuses),
     ]
 }
@@ -103,6 +106,39 @@ fn killed() {
             world.session().run(&[python().as_os_str(), OsStr::new("-c"), OsStr::new("print(1)")]);
         assert_eq!(done.must_succeed().stdout, "1\n");
         trail::must_verify(&world.area.remit_home());
+    }
+}
+
+/// A session's folder, and its control groups where this machine gives it some.
+fn leftovers() {
+    let limits = json!({"memory": "1GiB", "processes": 500, "cpu": "60s"});
+    let world = World::new("leftovers").with(|manifest, _| manifest.set("/limits", limits.clone()));
+    let script = world.script(&format!("{DAEMON}\ntime.sleep(30)"));
+    let words = [python().into_os_string(), "-c".into(), script.into()];
+    let mut command: Command = world.session().command(&words);
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let end = Instant::now() + Duration::from_secs(20);
+    while !world.exists("work/write/tick") && Instant::now() < end {
+        thread::sleep(Duration::from_millis(20));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let folder = world.area.remit_home().join("sessions");
+    let names = || -> Vec<String> {
+        let entries = fs::read_dir(&folder).unwrap().flatten();
+        entries.map(|entry| entry.file_name().into_string().unwrap()).collect()
+    };
+    let left = names();
+    assert_eq!(left.len(), 1, "{left:?}");
+    let run = || world.session().run(&[python().as_os_str(), OsStr::new("-c"), OsStr::new("")]);
+    run().must_succeed();
+    assert_eq!(names(), Vec::<String>::new());
+    for tree in ["", "pids", "memory", "cpuacct"] {
+        let groups = fs::read_dir(PathBuf::from("/sys/fs/cgroup").join(tree));
+        for group in groups.into_iter().flatten().flatten() {
+            let group = group.file_name().into_string().unwrap();
+            assert_ne!(group, format!("remit-{}", left[0]), "in {tree:?}");
+        }
     }
 }
 

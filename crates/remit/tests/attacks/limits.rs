@@ -10,8 +10,10 @@ use crate::world::{Report, World, trial};
 pub fn trials() -> Vec<Trial> {
     vec![
         trial("limits_memory_in_every_form", memory),
+        trial("limits_memory_of_pages_that_were_let_go", dropped_pages),
         trial("limits_processes", processes),
         trial("limits_processor_time_and_count", cpu),
+        trial("limits_processor_time_of_short_processes", short_processes),
         trial("limits_disk", disk),
         trial("limits_open_files", files),
         trial("limits_wall_time", wall),
@@ -65,6 +67,24 @@ fn memory() {
         "for _ in range(4):\n    at = call(30, call(29, 0, 100 << 20, 0o1600), 0, 0)\n    \
          ctypes.memset(ctypes.c_void_p(at), 1, 100 << 20); call(67, at)\ntime.sleep(1)",
     );
+}
+
+/// Pages that leave the page table, and are in no process's count, stay in the shared object.
+fn dropped_pages() {
+    let script = |size: &str, step: &str| {
+        format!(
+            "page = mmap.mmap(-1, {size})\nchunk = bytes({step})\n\
+             for at in range(0, {size}, {step}):\n    page[at:at + {step}] = chunk\n    \
+             page.madvise(mmap.MADV_DONTNEED, at, {step})\n    time.sleep(0.02)\ntime.sleep(0.5)"
+        )
+    };
+    let fine = format!("{}\nattempt('fine', lambda: None)", script("(24 << 20)", "(4 << 20)"));
+    under("memory", json!("160MiB"), &fine).works(&["fine"]);
+    stopped("memory", json!("160MiB"), &script("(1 << 30)", "(8 << 20)"));
+    // Unmapped but for one page, in another process.
+    let kept = "page = mmap.mmap(-1, 1 << 30)\npid = os.fork()\nif pid == 0:\n    time.sleep(8); os._exit(0)\n\
+                page[0:1 << 30] = bytes(1 << 30)\npage.close()\nif os.waitpid(pid, 0)[1]: os._exit(1)";
+    stopped("memory", json!("160MiB"), kept);
 }
 
 fn processes() {
@@ -122,6 +142,42 @@ for _ in range(60):
     one.works(&["permitted"]).all_refused("attack");
     let part = under("cpu", json!(0.5), "attempt('ran', lambda: None)");
     assert_eq!(part.done.status, Some(125), "{}", part.done);
+}
+
+/// Nobody waits for children that live for less than a clock tick each.
+fn short_processes() {
+    let forks = |ignore: &str, most: u32| {
+        format!(
+            r#"
+{ignore}
+end, made = time.monotonic() + 35, 0
+while time.monotonic() < end and made < {most}:
+    made += 1
+    if os.fork() == 0:
+        stop = time.process_time() + 0.009
+        while time.process_time() < stop: pass
+        os._exit(0)
+    time.sleep(0.010)
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]: pass
+    except ChildProcessError: pass
+"#
+        )
+    };
+    let ignored = "signal.signal(signal.SIGCHLD, signal.SIG_IGN)";
+    // The same with SA_NOCLDWAIT: struct sigaction of the kernel, rt_sigaction(2).
+    let unwaited = "act = (ctypes.c_ulong * 4)(0, 2, 0, 0)\n\
+                    assert call(13, signal.SIGCHLD, ctypes.addressof(act), 0, 8) == 0";
+    for ignore in [ignored, unwaited] {
+        let began = std::time::Instant::now();
+        stopped("cpu", json!("1s"), &forks(ignore, u32::MAX));
+        assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+    }
+    // A few of them, and many that are waited for, are no reason to end.
+    let few = format!("{}\nattempt('few', lambda: None)", forks(ignored, 40));
+    under("cpu", json!("4s"), &few).works(&["few"]);
+    let waited = "for _ in range(150): os.waitpid(os.fork() or os._exit(0), 0)\nattempt('many', lambda: None)";
+    under("cpu", json!("4s"), waited).works(&["many"]);
 }
 
 fn disk() {

@@ -1,5 +1,7 @@
 //! `remit approval` and `remit session`
 
+use std::os::unix::process::ExitStatusExt as _;
+
 use remit_testkit::{ManifestBuilder, program, remit};
 use serde_json::{Value, json};
 
@@ -12,7 +14,7 @@ fn asking(name: &str) -> Bench {
     let shelf = shelf.parent().unwrap();
     let rule = json!({"path": shelf, "mode": "read", "ask": true});
     let manifest = ManifestBuilder::default().write(bench.area.work());
-    bench.manifest(&manifest.file(rule).execute(program("cat")));
+    bench.manifest(&manifest.file(rule).execute(program("cat")).execute(program("sleep")));
     bench
 }
 
@@ -29,7 +31,7 @@ fn a_question_is_listed_shown_and_answered_with_yes() {
     let bench = asking("approve");
     let running = bench.start(&cat(&bench));
     let questions = bench.questions();
-    assert_eq!(questions.len(), 1);
+    assert_eq!((questions.len(), &questions[0]["version"]), (1, &json!(1)));
     let question = id(&questions[0]);
     assert_eq!(questions[0]["action"], "read_file");
     assert_eq!(questions[0]["agent"], "org.remit.test");
@@ -38,6 +40,9 @@ fn a_question_is_listed_shown_and_answered_with_yes() {
     let shown = bench.remit(&["approval", "show", &question]).must_succeed().stdout;
     assert!(shown.contains("/permissions/fileAccess/1 of "), "{shown}");
     assert!(shown.contains(&format!("remit approval deny {question}")), "{shown}");
+    let json = bench.remit(&["approval", "show", &question, "--format", "jsonl"]).must_succeed();
+    let shown: Value = serde_json::from_str(&json.stdout).unwrap();
+    assert_eq!((&shown["version"], id(&shown)), (&json!(1), question.clone()));
     bench.remit(&["approval", "approve", &question]).must_succeed();
     let done = running.finish();
     assert!(done.status.success(), "{done:?}");
@@ -135,6 +140,7 @@ fn sessions_are_listed_and_ended() {
         let all: Vec<Value> = serde_json::from_str(&done.stdout).unwrap();
         (all.len() == 2).then_some(all)
     });
+    assert_eq!(sessions[0]["version"], 1);
     let session = sessions[0]["session"].as_str().unwrap();
     let pid = sessions[0]["pid"].as_u64().unwrap();
     let (ended, other) = if u64::from(first.0.as_ref().unwrap().id()) == pid {
@@ -149,6 +155,41 @@ fn sessions_are_listed_and_ended() {
     bench.remit(&["session", "kill", "--all"]).must_succeed();
     assert_eq!(other.finish().status.code(), Some(137));
     bench.remit(&["audit", "verify"]).must_succeed();
+    // The trail has who ended them.
+    let contained: Vec<Value> =
+        bench.events().into_iter().filter(|event| event["action"] == "contain").collect();
+    assert_eq!(contained.len(), 2);
+    for event in contained {
+        assert!(event["detail"].as_str().unwrap().starts_with("killed by "), "{event}");
+    }
+}
+
+/// A supervisor that is stopped takes no calls: it is not overlooked, and it ends.
+#[test]
+fn a_session_that_does_not_answer_is_listed_and_ended() {
+    let bench = asking("stopped");
+    let running = bench.start("sleep 300");
+    bench.wait_for_events("session_start", 1);
+    let pid = i32::try_from(running.0.as_ref().unwrap().id()).unwrap();
+    let pid = rustix::process::Pid::from_raw(pid).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::STOP).unwrap();
+    let done = bench.remit(&["session", "list", "--format", "json"]).must_succeed();
+    let all: Vec<Value> = serde_json::from_str(&done.stdout).unwrap();
+    assert_eq!((all.len(), &all[0]["reachable"]), (1, &json!(false)), "{done}");
+    let done = bench.remit(&["session", "kill", "--all"]).must_succeed();
+    assert!(done.stderr.ends_with(" ended\n"), "{done}");
+    let contained: Vec<Value> =
+        bench.events().into_iter().filter(|event| event["action"] == "contain").collect();
+    assert_eq!(contained.len(), 1);
+    assert_eq!(
+        contained[0]["resource"],
+        format!("session {}", all[0]["session"].as_str().unwrap())
+    );
+    assert!(contained[0]["detail"].as_str().unwrap().starts_with("killed by "), "{contained:?}");
+    bench.remit(&["audit", "verify"]).must_succeed();
+    // Its streams are at their end only when all of the session is.
+    assert_eq!(running.finish().status.signal(), Some(9));
+    assert_eq!(bench.remit(&["session", "list"]).must_succeed().stderr, "no session is running\n");
 }
 
 /// Bypass class: the agent answers its own question. It has `remit` itself, knows where the

@@ -150,6 +150,24 @@ fn a_checkpoint_kept_elsewhere_shows_a_log_that_was_replaced() {
     assert_eq!(done.status, Some(1), "{done}");
 }
 
+/// Bypass class: an older state of the log, sound in itself, in place of the newer one.
+#[test]
+fn the_persons_own_log_is_held_against_what_was_signed_last() {
+    let bench = recorded("audit-rolled-back");
+    let audit = bench.area.remit_home().join("audit");
+    let older = bench.area.path().join("older");
+    copy_folder(&audit, &older);
+    run_bounded(&mut bench.session("true"), LIMIT).must_succeed();
+    bench.remit(&["audit", "verify"]).must_succeed();
+    fs::remove_dir_all(&audit).unwrap();
+    copy_folder(&older, &audit);
+    let done = bench.remit(&["audit", "verify"]);
+    assert_eq!(done.status, Some(1), "{done}");
+    assert!(done.stdout.contains("rolled back"), "{done}");
+    // A folder elsewhere is somebody's copy, of whatever age.
+    bench.remit(&["audit", "verify", "--log", older.to_str().unwrap()]).must_succeed();
+}
+
 #[test]
 fn one_event_is_proved_without_the_log() {
     let bench = recorded("audit-prove");

@@ -1,9 +1,14 @@
 //! `remit run` before the program starts: statuses, diagnostics, the plan.
 
-use remit_testkit::{ManifestBuilder, program};
+use std::{
+    ffi::OsStr,
+    os::unix::{ffi::OsStrExt as _, fs::MetadataExt as _},
+};
+
+use remit_testkit::{ManifestBuilder, program, remit, run_bounded};
 use serde_json::{Value, json};
 
-use crate::bench::{Bench, snapshot};
+use crate::bench::{Bench, LIMIT, snapshot};
 
 fn run(bench: &Bench, command: &[&str]) -> remit_testkit::Finished {
     let head = ["run", "--manifest", "manifest.json", "--non-interactive", "--"];
@@ -93,16 +98,110 @@ fn a_trail_that_cannot_be_written_means_that_nothing_runs() {
 #[test]
 fn a_dry_run_prints_the_plan_and_starts_nothing() {
     let bench = Bench::new("run-plan");
-    let manifest = ManifestBuilder::default().write(bench.area.work()).execute("/bin/cat");
+    let shelf = bench.area.write("shelf/plan", "text").parent().unwrap().to_owned();
+    let manifest = ManifestBuilder::default()
+        .write(bench.area.work())
+        .file(json!({"path": shelf, "mode": "read", "ask": true, "expiry": "2098-01-01T00:00:00Z"}))
+        .execute("/bin/cat")
+        .host_rule(json!({"host": "api.example.org", "ports": [443], "methods": ["GET", "POST"],
+            "paths": ["/v1/*"], "addresses": ["10.0.0.0/8"]}))
+        .host_rule(json!({"host": "*.example.net", "tls": "passthrough", "ask": true}))
+        .environment("SECRET_TOKEN")
+        .set("/limits", json!({"memory": "160MiB", "cpu": "90s", "egressBytes": 1000}))
+        .set("/expiry", json!("2099-01-01T00:00:00Z"));
     bench.manifest(&manifest);
-    let head = ["run", "--manifest", "manifest.json", "--dry-run"];
-    let command = ["--", "/bin/cat", "x"];
-    let done = bench.remit(&[&head[..], &command].concat()).must_succeed();
-    // A person whose home lies in a place that programs need gets another one.
-    let plan = bench.masked(&done.stdout).replace("/home/agent", "[AREA]/home");
-    snapshot("run-plan", &plan);
-    let json = bench.remit(&[&head[..], &["--format", "json"], &command].concat()).must_succeed();
-    let plan: Value = serde_json::from_str(&json.stdout).unwrap();
-    assert_eq!(plan["program"], "/bin/cat");
+    let plan = |format: &str| {
+        let head = ["run", "--manifest", "manifest.json", "--principal", "alice", "--dry-run"];
+        let words = [&head[..], &["--format", format, "--", "/bin/cat", "x"]].concat();
+        let mut command = bench.command(&words);
+        command.env("SECRET_TOKEN", "the value itself");
+        let text = run_bounded(&mut command, LIMIT).must_succeed().stdout;
+        assert!(!text.contains("the value itself"), "{text}");
+        // A person whose home lies in a place that programs need gets another one.
+        bench.masked(&text).replace("/home/agent", "[AREA]/home")
+    };
+    snapshot("run-plan", &plan("text"));
+    let mut document: Value = serde_json::from_str(&plan("json")).unwrap();
+    assert_eq!(plan("jsonl").lines().count(), 1);
+    // These differ from machine to machine and from person to person.
+    for key in ["hidden", "loaders", "user"] {
+        assert!(!document[key].take().is_null(), "{key}");
+    }
+    snapshot("run-plan-json", &format!("{document:#}"));
     assert!(!bench.area.remit_home().join("audit").exists());
+}
+
+#[test]
+fn a_plan_with_names_that_are_no_text_is_printed_whole() {
+    let bench = Bench::new("run-plan-odd");
+    let odd = bench.area.path().join(OsStr::from_bytes(b"odd\xff"));
+    std::fs::create_dir(&odd).unwrap();
+    bench.manifest(&ManifestBuilder::default().write("${WORKDIR}"));
+    for format in ["json", "jsonl", "text"] {
+        let head = ["run", "--manifest", "manifest.json", "--dry-run", "--format", format];
+        let mut words: Vec<&OsStr> = head.iter().map(OsStr::new).collect();
+        words.extend([OsStr::new("--workdir"), odd.as_os_str(), OsStr::new("--")]);
+        words.push(OsStr::new("true"));
+        let done = bench.remit(&words).must_succeed();
+        assert!(done.stdout.contains("xff"), "{done}");
+    }
+}
+
+/// A stream that is full or gone is a person's slip or `head`: the statuses of the contract stay.
+#[test]
+fn output_that_cannot_be_written_changes_no_status() {
+    let bench = Bench::new("run-output");
+    bench.manifest(&ManifestBuilder::default().execute(program("cat")));
+    bench.area.write("work/bad.json", "{}");
+    let remit = remit();
+    let script = |script: &str| {
+        let own = bench.command(&[""; 0]);
+        let mut shell = std::process::Command::new(program("bash"));
+        shell.current_dir(bench.area.work()).env_clear();
+        shell.envs(own.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        let run = format!("R='{}'; set -o pipefail; {script}", remit.display());
+        run_bounded(shell.args(["-c", &run]), LIMIT)
+    };
+    let status = |text: &str| script(text).status;
+    assert_eq!(status("$R run --manifest bad.json -- true 2>/dev/full"), Some(125));
+    assert_eq!(status("$R run --manifest manifest.json -- absent 2>/dev/full"), Some(127));
+    let run = "$R run --non-interactive --manifest manifest.json --";
+    let denied = "sh -c 'cat /etc/remit-none /root/none /home/none; exit 7'";
+    assert_eq!(status(&format!("{run} {denied} 2>/dev/full")), Some(7));
+    // The program's words come through, and remit's own may not.
+    let closed = format!("{{ {run} {denied}; echo $? >status; }} 2>&1 | head -c 1");
+    script(&closed);
+    assert_eq!(bench.area.read("work/status").as_deref(), Some("7\n"));
+    let plan = "$R run --manifest manifest.json --dry-run -- cat";
+    // A reader that has gone away has seen enough; a full disk has lost the plan.
+    assert_eq!(status(&format!("{plan} | true")), Some(0));
+    assert_eq!(status(&format!("{plan} >/dev/full")), Some(125));
+    assert_eq!(status("REMIT_LOG=debug $R session list 2>/dev/full"), Some(0));
+}
+
+/// Cron and service managers may set no `HOME`: `~` is still the person's own folder.
+#[test]
+fn without_a_home_variable_the_user_database_names_it() {
+    let bench = Bench::new("run-no-home");
+    bench.manifest(&ManifestBuilder::default().read("~"));
+    let uid = std::fs::metadata(bench.area.path()).unwrap().uid().to_string();
+    let database = std::fs::read_to_string("/etc/passwd").unwrap();
+    let own = database.lines().map(|line| line.split(':').collect::<Vec<_>>());
+    let home = own.filter(|fields| fields[2] == uid).map(|fields| fields[5]).next().unwrap();
+    for set in [None, Some(""), Some("relative")] {
+        let words = ["run", "--manifest", "manifest.json", "--dry-run", "--", "/bin/cat"];
+        let mut command = bench.command(&words);
+        command.env_remove("HOME");
+        if let Some(set) = set {
+            command.env("HOME", set);
+        }
+        // A home that is not there is left out with a warning that names it.
+        let done = run_bounded(&mut command, LIMIT).must_succeed();
+        let told = format!("{}{}", done.stdout, done.stderr);
+        assert!(
+            told.contains(&format!("read      {home}\n"))
+                || told.contains(&format!(": {home} does not exist")),
+            "{done}"
+        );
+    }
 }
