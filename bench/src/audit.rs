@@ -14,12 +14,9 @@ const RIVAL: &str = "SQLite WAL FULL, 1,024 a transaction";
 
 pub(crate) fn measure(quick: bool) -> Vec<Figure> {
     let area = Area::new("audit");
-    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
-    let mut cargo = Command::new("cargo");
-    cargo.current_dir(root).args(["run", "--quiet", "--release", "-p", "remit-audit"]);
-    cargo.args(["--features", "sqlite-peer", "--example", "throughput", "--"]);
-    cargo.arg(area.path()).arg(if quick { "20000" } else { "200000" });
-    let done = run_bounded(&mut cargo, Duration::from_secs(1_200)).must_succeed();
+    let mut example = Command::new(example());
+    example.arg(area.path()).arg(if quick { "20000" } else { "200000" });
+    let done = run_bounded(&mut example, Duration::from_secs(1_200)).must_succeed();
     let rates = rates(&done.stdout);
     let rival = rates.get(RIVAL).copied();
     let mut figures: Vec<Figure> = rates
@@ -39,6 +36,18 @@ pub(crate) fn measure(quick: bool) -> Vec<Figure> {
         Figure::plain(format!("audit: {name}, median"), micros, "µs", COMMAND)
     }));
     figures
+}
+
+/// Built by `cargo xtask bench` beside this program; here is no network to build it with.
+fn example() -> PathBuf {
+    let this = std::env::current_exe().expect("this program has a path");
+    let example = this.with_file_name("examples").join("throughput");
+    assert!(
+        example.is_file(),
+        "{} does not exist: `cargo xtask bench` builds it",
+        example.display()
+    );
+    example
 }
 
 /// `NAME: N records/s`, the median over the example's rounds.

@@ -37,6 +37,10 @@ pub(crate) fn run(options: &[String]) -> Result<(), Failure> {
         command
     };
     step::show("building remit (release)", cargo().args(["build", "--release", "-p", "remit"]))?;
+    let example = ["build", "--release", "-p", "remit-audit", "--features", "sqlite-peer"];
+    let mut build = cargo();
+    build.args(example).args(["--example", "throughput"]);
+    step::show("building the log's own example (release)", &mut build)?;
     let mut harness = cargo();
     harness.args(["run", "--quiet", "--release", "-p", "remit-bench", "--"]).args(options);
     harness.env("REMIT_BIN", place::target().join("release/remit"));

@@ -1,5 +1,7 @@
 //! Builds a session's walls without mediation and runs a program in them: for looking at the
 //! walls alone.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, missing_docs)]
+
 use remit_sandbox::{plan::*, setup};
 fn main() {
     let t0 = std::time::Instant::now();
