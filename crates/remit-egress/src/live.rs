@@ -120,8 +120,17 @@ pub(crate) struct Registered {
 impl Registered {
     /// Notes that a request's permission is in use until the result is dropped.
     pub(crate) fn effecting(&self, request: AccessRequest, permit: &Permit) -> Effecting {
+        self.holding(correlated(request, permit), permit.until)
+    }
+
+    /// The same for bytes that are relayed unread: `question` stands for all that they may ask.
+    pub(crate) fn relaying(&self, question: AccessRequest, until: Option<Timestamp>) -> Effecting {
+        self.holding(question, until)
+    }
+
+    fn holding(&self, question: AccessRequest, until: Option<Timestamp>) -> Effecting {
         let key = self.live.next.fetch_add(1, Ordering::Relaxed).saturating_add(1);
-        self.table.hold(&self.live, key, request, permit);
+        self.table.hold(&self.live, key, question, until);
         Effecting { live: Arc::clone(&self.live), key }
     }
 }
@@ -189,7 +198,7 @@ impl LiveTable {
             inner.open.insert(live.id, Arc::clone(&live));
             live
         };
-        self.hold(&live, 0, request, permit);
+        self.hold(&live, 0, correlated(request, permit), permit.until);
         Registered { table: Arc::clone(self), live }
     }
 
@@ -246,13 +255,11 @@ impl LiveTable {
         }
     }
 
-    fn hold(&self, live: &Live, key: u64, mut request: AccessRequest, permit: &Permit) {
-        // A grant for one use meets the request that it was given for by its correlation.
-        request.correlation = Some(permit.correlation.clone());
-        live.held().insert(key, Held { request, until: permit.until });
+    fn hold(&self, live: &Live, key: u64, request: AccessRequest, until: Option<Timestamp>) {
+        live.held().insert(key, Held { request, until });
         // Nearly every permission ends with the manifest, so the watch is woken only for one that
         // ends before it wakes anyway.
-        if permit.until.is_some_and(|until| millis(until) < self.wakes.load(Ordering::Acquire)) {
+        if until.is_some_and(|until| millis(until) < self.wakes.load(Ordering::Acquire)) {
             self.deadlines.notify_one();
         }
     }
@@ -342,11 +349,18 @@ impl LiveTable {
     }
 }
 
+/// A grant for one use meets the request that it was given for by its correlation.
+fn correlated(mut request: AccessRequest, permit: &Permit) -> AccessRequest {
+    request.correlation = Some(permit.correlation.clone());
+    request
+}
+
 fn millis(time: Timestamp) -> i64 {
     i64::try_from(time.unix_nanos().div_euclid(1_000_000)).unwrap_or(i64::MAX)
 }
 
-async fn pause_for(pause: Option<Duration>) {
+/// Sleeps for `pause`, or for ever.
+pub(crate) async fn pause_for(pause: Option<Duration>) {
     match pause {
         Some(pause) => tokio::time::sleep(pause).await,
         None => std::future::pending().await,

@@ -304,6 +304,62 @@ fn junk_before_http_does_not_make_it_raw() {
     assert_eq!(setup.log.connections(), 0);
 }
 
+/// A plain server behind a rule, and a proxy in front of it.
+fn plain(shape: impl Fn(Rule) -> Rule) -> Setup {
+    let world = World::new();
+    world.names("127.0.0.1 api.test\n");
+    let (origin, log) = lenient("127.0.0.1:0", None, OK);
+    world.rules(vec![shape(Rule::new("api.test", &[origin.port()]))]);
+    let (running, proxy) = world.explicit();
+    Setup { world, proxy, port: origin.port(), log, running }
+}
+
+#[test]
+fn bytes_that_nobody_reads_do_not_lead_around_method_and_path_rules() {
+    for restrict in [|rule: Rule| rule.paths(&["/a"]), |rule: Rule| rule.methods(&["POST"])] {
+        let setup = plain(restrict);
+        let host = format!("api.test:{}", setup.port);
+        for opening in [
+            &b"SSH-2.0-junk\r\nGET /secret HTTP/1.1\r\n"[..],
+            b"GET  /secret\r\n\r\n",
+            b"GET\t/secret\r\n\r\n",
+            b"GET\xa0/secret\r\n\r\n",
+            b"GET\x0b/secret\r\n\r\n",
+            b"\x01\nGET /secret HTTP/1.1\r\n\r\n",
+            b"{}",
+        ] {
+            let mut stream = tunnel(setup.proxy, &host);
+            stream.write_all(opening).unwrap();
+            stream.shutdown(std::net::Shutdown::Write).unwrap();
+            let answer = read_all(&mut stream);
+            let refused = answer.is_empty() || answer.starts_with("HTTP/1.1 4");
+            assert!(refused, "{}: {answer}", opening.escape_ascii());
+        }
+        let refused = setup.world.trail.denied();
+        let unread = refused.iter().filter(|r| r.reason == ReasonCode::UnsupportedProtocol);
+        assert!(unread.count() >= 2, "{:#?}", setup.world.trail.lines());
+        // Nor does waiting until the server would have spoken.
+        let mut stream = tunnel(setup.proxy, &host);
+        std::thread::sleep(Duration::from_millis(600));
+        stream.write_all(b"\0\0\0\x08junk\r\n\r\n").unwrap();
+        assert_eq!(read_all(&mut stream), "");
+        assert_eq!(setup.log.connections(), 0, "{}", setup.log.text());
+    }
+    // Requests that the rule names pass, and where nothing is restricted, so do bytes.
+    let setup = plain(|rule| rule.paths(&["/a"]));
+    let mut stream = tunnel(setup.proxy, &format!("api.test:{}", setup.port));
+    write!(stream, "GET /a HTTP/1.1\r\nHost: api.test:{}\r\n\r\n", setup.port).unwrap();
+    assert!(read_head(&mut stream).starts_with("HTTP/1.1 200"));
+    let setup = plain(|rule| rule);
+    let mut stream = tunnel(setup.proxy, &format!("api.test:{}", setup.port));
+    stream.write_all(b"junk\r\n\r\n").unwrap();
+    assert!(read_head(&mut stream).starts_with("HTTP/1.1 200"));
+    // Until a rule restricts.
+    setup.world.rules(vec![Rule::new("api.test", &[setup.port]).paths(&["/a"])]);
+    assert!(stream.read_to_end(&mut Vec::new()).is_err());
+    setup.world.trail.wait("the end", |r| r.reason == ReasonCode::PathNotListed);
+}
+
 #[test]
 fn odd_connect_targets() {
     let setup = setup();

@@ -326,6 +326,21 @@ fn raw_tcp_by_name_in_both_orders() {
         stream.read_to_end(&mut all).unwrap();
         assert_eq!(all, [b"hello\n", first].concat());
     }
+    // Messages without an end of line, also after the wait for the server's greeting.
+    for wait in [0, 600] {
+        for (first, end) in [("ruok", true), ("{\"id\":1}", false)] {
+            let mut stream = tunnel(proxy, &format!("raw.test:{port}"));
+            std::thread::sleep(Duration::from_millis(wait));
+            stream.write_all(first.as_bytes()).unwrap();
+            if end {
+                stream.shutdown(std::net::Shutdown::Write).unwrap();
+            }
+            let expected = format!("hello\n{first}");
+            let mut all = vec![0u8; expected.len()];
+            stream.read_exact(&mut all).unwrap();
+            assert_eq!(String::from_utf8_lossy(&all), expected);
+        }
+    }
     let mut stream = tunnel(proxy, &format!("raw.test:{port}"));
     let mut greeting = [0u8; 6];
     stream.read_exact(&mut greeting).unwrap();

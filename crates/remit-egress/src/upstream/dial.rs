@@ -57,6 +57,19 @@ impl Target {
         request.context.detail = detail;
         request
     }
+
+    /// Any request to the endpoint: without method and path it fits rules that restrict neither.
+    pub(crate) fn any_request(&self) -> AccessRequest {
+        let resource = Resource::Http {
+            host: self.host.clone(),
+            port: self.port,
+            method: String::new(),
+            path: String::new(),
+        };
+        let mut request = AccessRequest::new(Action::HttpRequest, resource);
+        request.correlation = Some(self.correlation.clone());
+        request
+    }
 }
 
 /// Opens connections to servers; nothing else in the crate does.
