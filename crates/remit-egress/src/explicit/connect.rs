@@ -7,7 +7,7 @@ use std::{
 };
 
 use bytes::{Buf, BytesMut};
-use http::Request;
+use http::{HeaderValue, Request, StatusCode, header};
 use hyper::body::Incoming;
 use remit_core::{Denial, Host};
 use tokio::{
@@ -106,13 +106,28 @@ async fn forward(engine: Arc<Engine>, stream: TcpStream, seen: BytesMut) {
     let choose = move |request: Request<Incoming>, wire: Arc<Wire>| {
         let (engine, flows, opened) = (Arc::clone(&engine), Arc::clone(&flows), opened.clone());
         async move {
-            match choose(&engine, &flows, &request, &opened).await {
-                Ok(flow) => flow.answer(request, Some(wire)).await,
-                Err(mut denial) => {
-                    if let Some(fault) = wire.take_up() {
-                        denial = refuse_unnamed(&engine, "proxy request", fault.detail);
+            let (under_way, fault) = wire.take_up();
+            let chosen = match fault {
+                None => choose(&engine, &flows, &request, &opened).await,
+                Some(fault) => Err(refuse_unnamed(&engine, "proxy request", fault.detail)),
+            };
+            match chosen {
+                Ok(flow) => {
+                    let taken = Some(Arc::clone(&wire));
+                    let mut response = flow.answer_taken(request, taken, None).await;
+                    response.body_mut().until_its_end(Some(under_way));
+                    response
+                }
+                Err(denial) => {
+                    // Nobody else says that an upgrade came to nothing.
+                    wire.settle_upgrade(false);
+                    let mut response = refusal::response(&denial);
+                    let upgrading = request.headers().contains_key(header::UPGRADE);
+                    if upgrading || response.status() == StatusCode::BAD_REQUEST {
+                        let close = HeaderValue::from_static("close");
+                        response.headers_mut().insert(header::CONNECTION, close);
                     }
-                    refusal::response(&denial)
+                    response
                 }
             }
         }

@@ -58,11 +58,23 @@ impl Flow {
         request: Request<Incoming>,
         wire: Option<Arc<Wire>>,
     ) -> Response<Payload> {
+        let (under_way, fault) = wire.as_ref().map(|wire| wire.take_up()).unzip();
+        let mut response = self.answer_taken(request, wire, fault.flatten()).await;
+        response.body_mut().until_its_end(under_way);
+        response
+    }
+
+    /// Answers a request that was taken up already.
+    pub(crate) async fn answer_taken(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+        wire: Option<Arc<Wire>>,
+        fault: Option<Fault>,
+    ) -> Response<Payload> {
         let version = request.version();
         let upgrading = request.headers().contains_key(header::UPGRADE)
             && wire.is_some()
             && upgrade::is_asked(&request);
-        let fault = wire.as_ref().and_then(|wire| wire.take_up());
         let answered = match fault {
             Some(fault) => Err(self.refuse(fault)),
             None => Arc::clone(&self).forward(request, wire.as_ref(), upgrading).await,
@@ -118,7 +130,7 @@ impl Flow {
                     match sender.try_send_request(request).await {
                         Ok(response) => {
                             let kept = Some((Arc::clone(engine), sender, key));
-                            let tail = Tail { effecting: Some(effecting), kept };
+                            let tail = Tail { effecting: Some(effecting), kept, under_way: None };
                             return Ok(respond(response, tail));
                         }
                         Err(mut error) => (error.take_message(), error.into_error()),
@@ -128,7 +140,8 @@ impl Flow {
                     self.address(&mut request, Version::HTTP_2)?;
                     match sender.try_send_request(request).await {
                         Ok(response) => {
-                            let tail = Tail { effecting: Some(effecting), kept: None };
+                            let tail =
+                                Tail { effecting: Some(effecting), kept: None, under_way: None };
                             return Ok(respond(response, tail));
                         }
                         Err(mut error) => (error.take_message(), error.into_error()),

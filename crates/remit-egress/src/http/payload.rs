@@ -10,6 +10,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::{body::Incoming, client::conn::http1::SendRequest};
 
+use super::wire::UnderWay;
 use crate::{
     engine::Engine,
     live::Effecting,
@@ -34,6 +35,8 @@ pub(crate) struct Tail {
     pub(crate) effecting: Option<Effecting>,
     /// The connection that goes back into the pool.
     pub(crate) kept: Option<(Arc<Engine>, SendRequest<Payload>, PoolKey)>,
+    /// The agent's connection waits for the rest.
+    pub(crate) under_way: Option<UnderWay>,
 }
 
 impl Payload {
@@ -44,12 +47,19 @@ impl Payload {
     pub(crate) const fn request(body: Incoming) -> Self {
         Self::Stream { body, tail: None }
     }
+
+    /// Keeps `under_way` to the end of the body; a short text of ours is as good as sent.
+    pub(crate) fn until_its_end(&mut self, under_way: Option<UnderWay>) {
+        if let Self::Stream { tail: Some(tail), .. } = self {
+            tail.under_way = under_way;
+        }
+    }
 }
 
 fn conclude(tail: &mut Option<Box<Tail>>) {
     if let Some(tail) = tail.take() {
-        let Tail { effecting, kept } = *tail;
-        drop(effecting);
+        let Tail { effecting, kept, under_way } = *tail;
+        drop((effecting, under_way));
         if let Some((engine, sender, key)) = kept {
             let pool: &Pool = &engine.pool;
             pool.give_back(sender, key);
