@@ -201,6 +201,34 @@ fn encoded_slashes_pass_only_where_every_reading_is_permitted() {
 }
 
 #[test]
+fn headers_that_override_method_or_path() {
+    let overriding = [
+        "X-HTTP-Method-Override: DELETE",
+        "X-HTTP-Method: DELETE",
+        "x-method-override: DELETE",
+        "X-Original-URL: /secret",
+        "X-Rewrite-URL: /secret",
+        "X_Rewrite_URL: /secret",
+    ];
+    for restrict in [|rule: Rule| rule.paths(&["/a"]), |rule: Rule| rule.methods(&["GET"])] {
+        let setup = setup_with(restrict);
+        for header in overriding {
+            let request = format!("GET /a HTTP/1.1\r\nHost: HOST\r\n{header}\r\n\r\n");
+            setup.refused(&request, 400, ReasonCode::MalformedRequest);
+        }
+    }
+    // Where nothing is restricted there is nothing to get around; the host is never named twice.
+    let setup = setup();
+    let answer = setup.send(
+        "GET /a HTTP/1.1\r\nHost: HOST\r\nX-Original-URL: /b\r\nX-Forwarded-Host: evil.test\r\n\
+         Forwarded: host=evil.test\r\nConnection: close\r\n\r\n",
+    );
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    let seen = setup.log.text();
+    assert!(seen.contains("x-original-url: /b") && !seen.contains("evil.test"), "{seen}");
+}
+
+#[test]
 fn nested_connect_and_h2c() {
     let setup = setup();
     let request = "CONNECT evil.test:443 HTTP/1.1\r\nHost: evil.test:443\r\n\r\n";

@@ -175,6 +175,13 @@ impl Flow {
         if !request.method().as_str().bytes().all(|byte| !byte.is_ascii_lowercase()) {
             return Err(self.refuse(Fault::malformed("method is not an upper-case token")));
         }
+        if headers::overrides(request.headers()) {
+            let any = self.engine.guard.peek(&self.target.any_request());
+            if any.effect != Effect::Permit {
+                let detail = "header that overrides the method or path";
+                return Err(self.refuse(Fault::malformed(detail)));
+            }
+        }
         let CanonicalPath { path, readings } = path;
         let question = self.question(request.method(), path);
         for reading in readings {
