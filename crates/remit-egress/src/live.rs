@@ -43,6 +43,11 @@ struct Held {
 }
 
 impl Live {
+    /// Names the connection within its enforcement point.
+    pub(crate) const fn id(&self) -> u64 {
+        self.id
+    }
+
     pub(crate) fn is_ended(&self) -> bool {
         self.ended.load(Ordering::Acquire)
     }

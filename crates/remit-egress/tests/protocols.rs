@@ -53,6 +53,18 @@ impl Setup {
         B::Data: Send,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
+        self.h2_with(hyper::client::conn::http2::Builder::new(TokioExecutor::new())).await
+    }
+
+    async fn h2_with<B>(
+        &self,
+        builder: hyper::client::conn::http2::Builder<TokioExecutor>,
+    ) -> hyper::client::conn::http2::SendRequest<B>
+    where
+        B: hyper::body::Body + Unpin + Send + 'static,
+        B::Data: Send,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
         let stream = tunnel(self.proxy, &format!("api.test:{}", self.port));
         stream.set_nonblocking(true).unwrap();
         let stream = tokio::net::TcpStream::from_std(stream).unwrap();
@@ -60,10 +72,7 @@ impl Setup {
         let name = "api.test".to_owned().try_into().unwrap();
         let stream = tokio_rustls::TlsConnector::from(config).connect(name, stream).await.unwrap();
         assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
-        let (sender, connection) =
-            hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
-                .await
-                .unwrap();
+        let (sender, connection) = builder.handshake(TokioIo::new(stream)).await.unwrap();
         tokio::spawn(connection);
         sender
     }
@@ -143,6 +152,57 @@ async fn a_large_http2_upload_streams_through() {
     let response = sender.send_request(request).await.unwrap();
     let body = response.into_body().collect().await.unwrap().to_bytes();
     assert_eq!(&body[..], (20 << 20).to_string().as_bytes());
+}
+
+/// Server connections opened so far.
+fn dialled(setup: &Setup) -> usize {
+    setup.world.trail.lines().iter().filter(|line| line.contains("dialling")).count()
+}
+
+#[tokio::test]
+async fn downloads_that_nobody_reads_stop_nobody_else() {
+    let setup = setup(&["h2"], |rule| rule);
+    // A program whose own window is large, so that only the proxy's could stop it.
+    let mut builder = hyper::client::conn::http2::Builder::new(TokioExecutor::new());
+    builder.initial_connection_window_size(128 << 20).initial_stream_window_size(64 << 10);
+    let get = |path| Request::get(setup.url(path)).body(Empty::<Bytes>::new()).unwrap();
+    let mut stalling = setup.h2_with(builder).await;
+    let mut stalled = Vec::new();
+    for _ in 0..20 {
+        stalled.push(stalling.send_request(get("/big")).await.unwrap());
+    }
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let mut other = setup.h2().await;
+    for sender in [&mut other, &mut stalling] {
+        let asking = async {
+            let response = sender.send_request(get("/")).await.unwrap();
+            response.into_body().collect().await.unwrap().to_bytes().len()
+        };
+        let length = tokio::time::timeout(Duration::from_secs(5), asking).await;
+        assert_eq!(length.expect("an answer in spite of the stalled ones"), 1024);
+    }
+    drop(stalled);
+}
+
+#[tokio::test]
+async fn requests_one_after_the_other_use_one_server_connection() {
+    let setup = setup(&["h2"], |rule| rule);
+    let get = || Request::get(setup.url("/")).body(Empty::<Bytes>::new()).unwrap();
+    for _ in 0..2 {
+        let mut sender = setup.h2().await;
+        for _ in 0..3 {
+            let response = sender.send_request(get()).await.unwrap();
+            response.into_body().collect().await.unwrap();
+        }
+        assert_eq!(dialled(&setup), 1);
+    }
+    // And so do streams side by side, as many as can all stall.
+    let mut sender = setup.h2().await;
+    let all: Vec<_> = (0..10).map(|_| sender.send_request(get())).collect();
+    for one in all {
+        one.await.unwrap().into_body().collect().await.unwrap();
+    }
+    assert_eq!(dialled(&setup), 1);
 }
 
 #[test]

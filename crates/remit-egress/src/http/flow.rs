@@ -112,14 +112,16 @@ impl Flow {
     ) -> Result<Response<Payload>, Denial> {
         let permitted = self.decide(&request).await?;
         let effecting = self.registered.effecting(permitted.request, &permitted.permit);
+        let effecting = Arc::new(effecting);
         self.registered.live.count_permitted();
         if upgrading && let Some(wire) = wire {
             return upgrade::forward(self, request, Arc::clone(wire), effecting).await;
         }
         let h2 = request.version() == Version::HTTP_2;
+        let h2 = h2.then(|| self.registered.live.id());
         let (mut parts, body) = request.into_parts();
         headers::for_server(&mut parts.headers);
-        let mut request = Request::from_parts(parts, Payload::request(body));
+        let mut request = Request::from_parts(parts, Payload::request(body, &effecting));
         let mut tries = MOST_TRIES;
         loop {
             let engine = &self.engine;
@@ -130,18 +132,19 @@ impl Flow {
                     match sender.try_send_request(request).await {
                         Ok(response) => {
                             let kept = Some((Arc::clone(engine), sender, key));
-                            let tail = Tail { effecting: Some(effecting), kept, under_way: None };
+                            let tail = Tail { effecting: Some(effecting), kept, ..Tail::default() };
                             return Ok(respond(response, tail));
                         }
                         Err(mut error) => (error.take_message(), error.into_error()),
                     }
                 }
-                PooledSender::H2(mut sender) => {
+                PooledSender::H2(mut sender, lease) => {
                     self.address(&mut request, Version::HTTP_2)?;
+                    request.body_mut().on(&lease);
                     match sender.try_send_request(request).await {
                         Ok(response) => {
-                            let tail =
-                                Tail { effecting: Some(effecting), kept: None, under_way: None };
+                            let (effecting, lease) = (Some(effecting), Some(lease));
+                            let tail = Tail { effecting, lease, ..Tail::default() };
                             return Ok(respond(response, tail));
                         }
                         Err(mut error) => (error.take_message(), error.into_error()),

@@ -35,14 +35,14 @@ pub(crate) async fn forward(
     flow: Arc<Flow>,
     mut request: Request<Incoming>,
     wire: Arc<Wire>,
-    effecting: Effecting,
+    effecting: Arc<Effecting>,
 ) -> Result<Response<Payload>, Denial> {
     let agent = hyper::upgrade::on(&mut request);
     let (mut parts, body) = request.into_parts();
     headers::for_server(&mut parts.headers);
     parts.headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
     parts.headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
-    let mut request = Request::from_parts(parts, Payload::request(body));
+    let mut request = Request::from_parts(parts, Payload::request(body, &effecting));
     flow.address(&mut request, Version::HTTP_11)?;
     let engine = &flow.engine;
     let mut sender = engine.pool.dedicated(&engine.dialer, &flow.target, flow.tls).await?;
@@ -54,7 +54,7 @@ pub(crate) async fn forward(
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
         let (mut parts, body) = response.into_parts();
         headers::for_agent(&mut parts.headers);
-        let tail = Some(Box::new(Tail { effecting: Some(effecting), kept: None, under_way: None }));
+        let tail = Some(Box::new(Tail { effecting: Some(effecting), ..Tail::default() }));
         return Ok(Response::from_parts(parts, Payload::Stream { body, tail }));
     }
     let websocket = response
@@ -74,7 +74,7 @@ pub(crate) async fn forward(
     Ok(Response::from_parts(parts, Payload::Full(None)))
 }
 
-async fn relay(flow: Arc<Flow>, agent: OnUpgrade, server: OnUpgrade, effecting: Effecting) {
+async fn relay(flow: Arc<Flow>, agent: OnUpgrade, server: OnUpgrade, effecting: Arc<Effecting>) {
     let relaying = async {
         let (Ok(agent), Ok(server)) = tokio::join!(agent, server) else { return };
         let (mut agent, mut server) = (TokioIo::new(agent), TokioIo::new(server));
