@@ -18,12 +18,12 @@ use crate::{
 
 /// Decides about and serves an accepted connection to `host:port`.
 pub(crate) async fn handle(engine: Arc<Engine>, stream: TcpStream, host: Host, port: u16) {
-    let Ok(_place) = Arc::clone(&engine.places).try_acquire_owned() else {
+    let Some(place) = engine.places.take() else {
         // No place, no connection: a reset is all that costs nothing.
         let _ = stream.set_zero_linger();
         return;
     };
-    match engine.admit(&host, port).await {
+    match engine.admit(&host, port, &place).await {
         Ok(admission) => {
             let live = Arc::clone(&admission.registered.live);
             let leg = Leg::new(stream, Side::Agent(Arc::clone(&live)));

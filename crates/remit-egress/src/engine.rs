@@ -12,6 +12,7 @@ use crate::{
     Authority, Resolver, UpstreamTrust,
     budget::Budget,
     live::{LiveTable, Registered},
+    places::{Place, Places},
     upstream::{Dialer, Pool, Target},
 };
 
@@ -24,7 +25,9 @@ pub(crate) struct Engine {
     pub(crate) live: Arc<LiveTable>,
     pub(crate) budget: Arc<Budget>,
     /// Connections that may be open at once.
-    pub(crate) places: Arc<Semaphore>,
+    pub(crate) places: Places,
+    /// HTTP/2 streams that may be under way at once: each buffers some of its bodies.
+    pub(crate) streams: Arc<Semaphore>,
 }
 
 /// A permitted connection with its duties.
@@ -51,7 +54,8 @@ impl Engine {
             pool: Pool::default(),
             live: Arc::default(),
             budget,
-            places: Arc::new(Semaphore::new(MOST_CONNECTIONS)),
+            places: Places::new(),
+            streams: Arc::new(Semaphore::new(MOST_STREAMS)),
         }))
     }
 
@@ -77,8 +81,13 @@ impl Engine {
         tokio::join!(watching, sweeping);
     }
 
-    /// Asks the guard for a connection to `host:port`.
-    pub(crate) async fn admit(&self, host: &Host, port: u16) -> Result<Admission, Denial> {
+    /// Asks the guard for a connection to `host:port`, for the holder of `place`.
+    pub(crate) async fn admit(
+        &self,
+        host: &Host,
+        port: u16,
+        place: &Arc<Place>,
+    ) -> Result<Admission, Denial> {
         let resource = Resource::Endpoint { host: host.clone(), port };
         let request = AccessRequest::new(Action::Connect, resource);
         if self.budget.is_spent() {
@@ -96,7 +105,7 @@ impl Engine {
             None => return Err(self.refuse(&request, ReasonCode::UnsupportedProtocol)),
         };
         let now = self.guard.now();
-        let registered = self.live.enter(host, port, request, &permit, now);
+        let registered = self.live.enter((host, port), request, &permit, now, place);
         let target = Target::new(host.clone(), port, rule, permit.correlation);
         Ok(Admission { target, tls, registered })
     }
@@ -130,5 +139,5 @@ fn duties(permit: &Permit) -> Option<(TlsMode, AddressRule)> {
     Some((tls, rule))
 }
 
-const MOST_CONNECTIONS: usize = 4096;
+const MOST_STREAMS: usize = 1024;
 const SWEEP: Duration = Duration::from_secs(20);

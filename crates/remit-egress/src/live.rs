@@ -12,11 +12,12 @@ use std::{
 use remit_core::{
     AccessRequest, Effect, Guard, Host, Outcome, Permit, ReasonCode, Resource, Timestamp,
 };
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, OwnedSemaphorePermit, watch};
 
 use crate::{
     budget::Budget,
     info::{ConnectionInfo, EgressSummary},
+    places::Place,
 };
 
 /// One connection that the guard permitted.
@@ -108,6 +109,8 @@ impl Live {
 pub(crate) struct Effecting {
     live: Arc<Live>,
     key: u64,
+    /// Its share of what may be under way at once, where that is counted.
+    pub(crate) share: Option<OwnedSemaphorePermit>,
 }
 
 impl Drop for Effecting {
@@ -120,6 +123,7 @@ impl Drop for Effecting {
 pub(crate) struct Registered {
     table: Arc<LiveTable>,
     pub(crate) live: Arc<Live>,
+    _place: Arc<Place>,
 }
 
 impl Registered {
@@ -136,7 +140,7 @@ impl Registered {
     fn holding(&self, question: AccessRequest, until: Option<Timestamp>) -> Effecting {
         let key = self.live.next.fetch_add(1, Ordering::Relaxed).saturating_add(1);
         self.table.hold(&self.live, key, question, until);
-        Effecting { live: Arc::clone(&self.live), key }
+        Effecting { live: Arc::clone(&self.live), key, share: None }
     }
 }
 
@@ -176,11 +180,11 @@ impl LiveTable {
     /// Enters a connection that was just permitted.
     pub(crate) fn enter(
         self: &Arc<Self>,
-        host: &Host,
-        port: u16,
+        (host, port): (&Host, u16),
         request: AccessRequest,
         permit: &Permit,
         since: Timestamp,
+        place: &Arc<Place>,
     ) -> Registered {
         let live = {
             let mut inner = self.inner();
@@ -204,7 +208,7 @@ impl LiveTable {
             live
         };
         self.hold(&live, 0, correlated(request, permit), permit.until);
-        Registered { table: Arc::clone(self), live }
+        Registered { table: Arc::clone(self), live, _place: Arc::clone(place) }
     }
 
     pub(crate) fn count_refused(&self) {

@@ -7,7 +7,10 @@ mod common;
 
 use std::{net::SocketAddr, time::Duration};
 
+use bytes::Bytes;
 use common::{policy::Rule, world::World};
+use http_body_util::Empty;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use remit_core::ReasonCode;
 use remit_egress::ExplicitProxy;
 use tokio::{
@@ -123,6 +126,24 @@ async fn connections_without_a_request_and_half_heads_end() {
     };
     timeout(2 * MINUTE, ended).await.unwrap();
     assert!(started.elapsed() < MINUTE, "{:?}", started.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_http2_connection_without_streams_ends() {
+    let setup = setup().await;
+    let config = common::client::client_config(setup.world.ca(), &["h2"]);
+    let name = "api.test".to_owned().try_into().unwrap();
+    let stream = setup.tunnel().await;
+    let stream = tokio_rustls::TlsConnector::from(config).connect(name, stream).await.unwrap();
+    let (_sender, connection) = hyper::client::conn::http2::handshake::<_, _, Empty<Bytes>>(
+        TokioExecutor::new(),
+        TokioIo::new(stream),
+    )
+    .await
+    .unwrap();
+    let started = Instant::now();
+    let _ = timeout(30 * MINUTE, connection).await.expect("the connection ends");
+    assert!((9 * MINUTE..12 * MINUTE).contains(&started.elapsed()), "{:?}", started.elapsed());
 }
 
 const UPGRADE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\

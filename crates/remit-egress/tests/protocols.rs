@@ -14,6 +14,7 @@ use std::{
 use bytes::Bytes;
 use common::{
     client::{client_config, read_all, read_head, tls, tunnel},
+    netns::isolated,
     origin::proper,
     policy::Rule,
     world::World,
@@ -284,6 +285,41 @@ fn websocket_bytes_pass_after_101_and_the_path_is_decided_on() {
     // The permission is still in use.
     setup.world.rules(vec![]);
     assert!(stream.read(&mut [0; 10]).is_err());
+}
+
+#[test]
+fn upgraded_connections_keep_their_places() {
+    // In a process of its own, so that few descriptors mean few places.
+    if !isolated() {
+        return;
+    }
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = Some(224);
+    setrlimit(Resource::Nofile, limit).unwrap();
+    let setup = setup(&["http/1.1"], |rule| rule);
+    let upgrade = |stream: &mut common::client::Tls| {
+        let host = format!("api.test:{}", setup.port);
+        let head = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+                    Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n";
+        write!(stream, "GET /ws HTTP/1.1\r\nHost: {host}\r\n{head}").unwrap();
+        assert!(read_head(stream).starts_with("HTTP/1.1 101"));
+    };
+    // 224 descriptors carry 32 connections, and one client gets half of them.
+    let mut open = Vec::new();
+    for _ in 0..16 {
+        let mut stream = setup.open();
+        upgrade(&mut stream);
+        open.push(stream);
+    }
+    std::thread::sleep(Duration::from_millis(100));
+    let mut refused = common::client::connect(setup.proxy);
+    let _ = refused.write_all(b"CONNECT x:1 HTTP/1.1\r\n\r\n");
+    assert_eq!(read_all(&mut refused), "");
+    open.pop();
+    std::thread::sleep(Duration::from_millis(200));
+    let mut stream = setup.open();
+    upgrade(&mut stream);
 }
 
 #[test]

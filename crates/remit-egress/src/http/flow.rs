@@ -1,10 +1,11 @@
 //! One request: named, judged, decided, sent; or answered with why not.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header, uri};
 use hyper::body::Incoming;
 use remit_core::{AccessRequest, Action, Denial, Effect, Permit, ReasonCode, Resource};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::{
     authority::authority,
@@ -110,15 +111,16 @@ impl Flow {
         wire: Option<&Arc<Wire>>,
         upgrading: bool,
     ) -> Result<Response<Payload>, Denial> {
+        let h2 = (request.version() == Version::HTTP_2).then(|| self.registered.live.id());
+        let share = if h2.is_some() { Some(self.share().await?) } else { None };
         let permitted = self.decide(&request).await?;
-        let effecting = self.registered.effecting(permitted.request, &permitted.permit);
+        let mut effecting = self.registered.effecting(permitted.request, &permitted.permit);
+        effecting.share = share;
         let effecting = Arc::new(effecting);
         self.registered.live.count_permitted();
         if upgrading && let Some(wire) = wire {
             return upgrade::forward(self, request, Arc::clone(wire), effecting).await;
         }
-        let h2 = request.version() == Version::HTTP_2;
-        let h2 = h2.then(|| self.registered.live.id());
         let (mut parts, body) = request.into_parts();
         headers::for_server(&mut parts.headers);
         let mut request = Request::from_parts(parts, Payload::request(body, &effecting));
@@ -157,6 +159,15 @@ impl Flow {
                 Some(again) if tries > 0 => request = again,
                 _ => return Err(engine.dialer.failed(&self.target, &unsent.to_string())),
             }
+        }
+    }
+
+    /// A stream's share of what may be under way at once.
+    async fn share(&self) -> Result<OwnedSemaphorePermit, Denial> {
+        let streams = Arc::clone(&self.engine.streams);
+        match tokio::time::timeout(SHARE_PATIENCE, streams.acquire_owned()).await {
+            Ok(Ok(share)) => Ok(share),
+            _ => Err(self.refuse(Fault::new(ReasonCode::LimitReached, "too many streams at once"))),
         }
     }
 
@@ -256,6 +267,7 @@ impl Flow {
 
 /// Connections tried for one request.
 const MOST_TRIES: usize = 6;
+const SHARE_PATIENCE: Duration = Duration::from_secs(30);
 
 fn respond(response: Response<Incoming>, tail: Tail) -> Response<Payload> {
     let (mut parts, body) = response.into_parts();

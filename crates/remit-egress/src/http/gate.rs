@@ -19,6 +19,7 @@ use tokio::{
 use super::{
     chunks::Chunks,
     head::{Framing, HeadError, Target, read_head},
+    serve::IDLE,
     wire::{Upgrade, Wire},
 };
 use crate::{refusal::Fault, tls::AgentStream};
@@ -271,4 +272,3 @@ const READ: usize = 16 << 10;
 const READ_HEAD: usize = 4 << 10;
 const MOST_WAITING: usize = 16 << 10;
 const FIRST_HEAD: Duration = Duration::from_secs(30);
-const IDLE: Duration = Duration::from_secs(600);

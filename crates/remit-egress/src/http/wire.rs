@@ -10,19 +10,19 @@ use tokio::time::Instant;
 use crate::{live::lock, refusal::Fault};
 
 /// Shared by the gate (which reads) and the flow (which answers).
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Wire {
     state: Mutex<State>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
     /// Heads let through by the gate, requests taken up by the flow, and responses at their end.
     passed: u64,
     taken: u64,
     answered: u64,
-    /// The end of the last response.
-    idle_since: Option<Instant>,
+    /// The end of the last response, at first the beginning of the connection.
+    idle_since: Instant,
     /// The head with this number was refused; the request in its place is a placeholder.
     refused: Option<(u64, Fault)>,
     /// A fault inside a body.
@@ -39,7 +39,7 @@ impl Drop for UnderWay {
     fn drop(&mut self) {
         let mut state = lock(&self.0.state);
         state.answered = state.answered.saturating_add(1);
-        state.idle_since = Some(Instant::now());
+        state.idle_since = Instant::now();
     }
 }
 
@@ -56,6 +56,20 @@ pub(crate) enum Upgrade {
 }
 
 impl Wire {
+    pub(crate) fn new() -> Arc<Self> {
+        let state = State {
+            passed: 0,
+            taken: 0,
+            answered: 0,
+            idle_since: Instant::now(),
+            refused: None,
+            broken: None,
+            upgrade: Upgrade::None,
+            waker: None,
+        };
+        Arc::new(Self { state: Mutex::new(state) })
+    }
+
     /// The gate lets a head through.
     pub(crate) fn pass_head(&self, upgrade: bool) {
         let mut state = lock(&self.state);
@@ -88,8 +102,7 @@ impl Wire {
     /// Since when no response is under way; `None` while one is.
     pub(crate) fn idle_since(&self) -> Option<Instant> {
         let state = lock(&self.state);
-        let idle = state.passed <= state.answered;
-        idle.then(|| state.idle_since.unwrap_or_else(Instant::now))
+        (state.passed <= state.answered).then_some(state.idle_since)
     }
 
     /// The fault inside the body that was being read, once.

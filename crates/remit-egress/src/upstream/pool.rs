@@ -267,4 +267,4 @@ const CONNECTION_WINDOW: u32 = 8 << 20;
 const SEND_BUFFER: usize = 64 << 10;
 const MOST_HEADER_BYTES: u32 = 256 << 10;
 const MOST_HEADERS: usize = 256;
-const MOST_BUFFERED: usize = 256 << 10;
+const MOST_BUFFERED: usize = 128 << 10;
