@@ -189,3 +189,37 @@ async fn an_upgrade_that_the_server_does_not_answer_ends() {
     }
     assert!(setup.world.trail.has(ReasonCode::UpstreamFailed));
 }
+
+/// An address that takes no connection and does not say so: its queue is full.
+fn dead(at: &str) -> (std::net::TcpListener, Vec<std::net::TcpStream>) {
+    let listener = std::net::TcpListener::bind(at).unwrap();
+    rustix::net::listen(&listener, 0).unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut queued = Vec::new();
+    let wait = Duration::from_millis(100);
+    while let Ok(stream) = std::net::TcpStream::connect_timeout(&address, wait) {
+        queued.push(stream);
+        assert!(queued.len() < 100, "the queue fills");
+    }
+    (listener, queued)
+}
+
+#[tokio::test]
+async fn an_address_that_leads_nowhere_costs_little() {
+    let setup = setup().await;
+    let held = dead(&format!("127.0.0.2:{}", setup.port));
+    setup.world.names("127.0.0.2 api.test\n127.0.0.1 api.test\n");
+    let started = Instant::now();
+    let mut stream = setup.tunnel().await;
+    stream.write_all(setup.get("/").as_bytes()).await.unwrap();
+    let mut server = setup.asked().await;
+    assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
+    server.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await.unwrap();
+    assert!(head(&mut stream).await.starts_with("HTTP/1.1 204"));
+    drop(held);
+    // Each attempt is in the trail before it is made.
+    for address in ["127.0.0.2", "127.0.0.1"] {
+        let dialling = format!("dialling {address}:{}", setup.port);
+        assert!(setup.world.trail.lines().iter().any(|line| line.contains(&dialling)));
+    }
+}

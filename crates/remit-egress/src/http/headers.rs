@@ -45,7 +45,7 @@ pub(crate) fn overrides(headers: &HeaderMap) -> bool {
             let hyphened = name.bytes().map(|byte| if byte == b'_' { b'-' } else { byte });
             own.len() == name.len() && hyphened.eq(own.bytes())
         };
-        name.starts_with('x') && OVERRIDES.iter().any(|own| same(own))
+        name.starts_with('x') && OVERRIDES.iter().any(same)
     })
 }
 
