@@ -178,6 +178,10 @@ fn ambiguous_paths() {
         "/pub\\..\\secret",
         "/pub/%252e%252e/secret",
         "/pub/..;/secret",
+        "/pub/..%3f/secret",
+        "/pub/%c0%ae%c0%ae/secret",
+        "/pub/%e0%80%ae%e0%80%ae/secret",
+        "/pub%c0%afx",
         "/pub/x%00.png",
         "/pub/%",
     ] {
@@ -187,6 +191,10 @@ fn ambiguous_paths() {
     setup.refused("GET /secret HTTP/1.1\r\nHost: HOST\r\n\r\n", 403, ReasonCode::PathNotListed);
     // The prefix itself is not below itself.
     setup.refused("GET /pub/ HTTP/1.1\r\nHost: HOST\r\n\r\n", 403, ReasonCode::PathNotListed);
+    // An encoded question mark in a file's name is none of these.
+    let answer =
+        setup.send("GET /pub/why%3f.txt HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\n\r\n");
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
 }
 
 #[test]

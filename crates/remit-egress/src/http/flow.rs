@@ -189,14 +189,15 @@ impl Flow {
         if !request.method().as_str().bytes().all(|byte| !byte.is_ascii_lowercase()) {
             return Err(self.refuse(Fault::malformed("method is not an upper-case token")));
         }
-        if headers::overrides(request.headers()) {
-            let any = self.engine.guard.peek(&self.target.any_request());
-            if any.effect != Effect::Permit {
-                let detail = "header that overrides the method or path";
-                return Err(self.refuse(Fault::malformed(detail)));
-            }
+        if headers::overrides(request.headers()) && self.is_restricted() {
+            let detail = "header that overrides the method or path";
+            return Err(self.refuse(Fault::malformed(detail)));
         }
-        let CanonicalPath { path, readings } = path;
+        let CanonicalPath { path, readings, overlong } = path;
+        if overlong && self.is_restricted() {
+            let detail = "overlong UTF-8 in the path";
+            return Err(self.refuse(Fault::new(ReasonCode::AmbiguousPath, detail)));
+        }
         let question = self.question(request.method(), path);
         for reading in readings {
             let other = self.question(request.method(), reading);
@@ -216,6 +217,11 @@ impl Flow {
                 Err(denial)
             }
         }
+    }
+
+    /// Whether not every request to the host is permitted.
+    fn is_restricted(&self) -> bool {
+        self.engine.guard.peek(&self.target.any_request()).effect != Effect::Permit
     }
 
     fn question(&self, method: &Method, path: String) -> AccessRequest {
