@@ -15,7 +15,7 @@ use bytes::Bytes;
 use common::{
     client::{client_config, read_all, read_head, tls, tunnel},
     netns::isolated,
-    origin::proper,
+    origin::{OK, lenient, proper},
     policy::Rule,
     world::World,
 };
@@ -253,6 +253,28 @@ fn uploads_chunked_sized_and_with_expectation() {
     let head = head.replace("/count", "/other");
     stream.write_all(head.as_bytes()).unwrap();
     assert!(read_head(&mut stream).starts_with("HTTP/1.1 403"));
+}
+
+#[test]
+fn a_body_reaches_the_server_whatever_the_method() {
+    let world = World::new();
+    world.names("127.0.0.1 plain.test\n");
+    let (origin, log) = lenient("127.0.0.1:0", None, OK);
+    world.rules(vec![Rule::new("plain.test", &[origin.port()])]);
+    let (_running, proxy) = world.explicit();
+    let own = format!("plain.test:{}", origin.port());
+    for method in ["GET", "DELETE", "POST"] {
+        let mut stream = tunnel(proxy, &own);
+        let head = format!("{method} /{method} HTTP/1.1\r\nHost: {own}\r\n");
+        stream.write_all(head.as_bytes()).unwrap();
+        stream.write_all(b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n").unwrap();
+        assert!(read_head(&mut stream).starts_with("HTTP/1.1 200"));
+        std::thread::sleep(Duration::from_millis(100));
+        let seen = log.text();
+        let sent = seen.split(&format!("{method} /{method}")).nth(1).unwrap();
+        assert_eq!(sent.matches("transfer-encoding: chunked").count(), 1, "{seen}");
+        assert!(sent.contains("3\r\nabc\r\n0\r\n\r\n"), "{seen}");
+    }
 }
 
 #[test]

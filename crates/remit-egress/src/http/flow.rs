@@ -1,9 +1,9 @@
 //! One request: named, judged, decided, sent; or answered with why not.
 
-use std::{sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header, uri};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use remit_core::{AccessRequest, Action, Denial, Effect, Permit, ReasonCode, Resource};
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -123,14 +123,27 @@ impl Flow {
         }
         let (mut parts, body) = request.into_parts();
         headers::for_server(&mut parts.headers);
+        let chunked = !body.is_end_stream() && body.size_hint().exact().is_none();
+        // Whoever asks twice for the same asks for nothing more (RFC 9110, 9.2.2).
+        let mut spare =
+            (parts.method.is_idempotent() && body.is_end_stream()).then(|| copy(&parts));
         let mut request = Request::from_parts(parts, Payload::request(body, &effecting));
-        let mut tries = MOST_TRIES;
+        let (mut tries, mut anew) = (MOST_TRIES, false);
         loop {
             let engine = &self.engine;
-            let sender = engine.pool.sender(&engine.dialer, &self.target, self.tls, h2).await?;
+            let (pool, dialer) = (&engine.pool, &engine.dialer);
+            let (sender, kept) = match anew {
+                true => (pool.fresh(dialer, &self.target, self.tls, h2).await?, false),
+                false => pool.sender(dialer, &self.target, self.tls, h2).await?,
+            };
             let (error, unsent) = match sender {
                 PooledSender::H1(mut sender, key) => {
                     self.address(&mut request, Version::HTTP_11)?;
+                    if chunked {
+                        // Without it a body is not sent with methods that rarely have one.
+                        let chunked = HeaderValue::from_static("chunked");
+                        request.headers_mut().insert(header::TRANSFER_ENCODING, chunked);
+                    }
                     match sender.try_send_request(request).await {
                         Ok(response) => {
                             let kept = Some((Arc::clone(engine), sender, key));
@@ -142,6 +155,7 @@ impl Flow {
                 }
                 PooledSender::H2(mut sender, lease) => {
                     self.address(&mut request, Version::HTTP_2)?;
+                    request.headers_mut().remove(header::TRANSFER_ENCODING);
                     request.body_mut().on(&lease);
                     match sender.try_send_request(request).await {
                         Ok(response) => {
@@ -155,8 +169,13 @@ impl Flow {
             };
             // A kept connection that the server had closed: nothing was sent, so try anew.
             tries = tries.saturating_sub(1);
-            match error {
-                Some(again) if tries > 0 => request = again,
+            match (error, spare.take_if(|_| kept && was_gone(&unsent))) {
+                (Some(again), _) if tries > 0 => request = again,
+                // One that it closed while the request was on its way: no answer came.
+                (None, Some(again)) => {
+                    request = again;
+                    anew = true;
+                }
                 _ => return Err(engine.dialer.failed(&self.target, &unsent.to_string())),
             }
         }
@@ -274,6 +293,30 @@ impl Flow {
 /// Connections tried for one request.
 const MOST_TRIES: usize = 6;
 const SHARE_PATIENCE: Duration = Duration::from_secs(30);
+
+/// The request once more, without a body.
+fn copy(parts: &http::request::Parts) -> Request<Payload> {
+    let mut request = Request::new(Payload::Full(None));
+    *request.method_mut() = parts.method.clone();
+    *request.uri_mut() = parts.uri.clone();
+    *request.headers_mut() = parts.headers.clone();
+    request
+}
+
+/// Whether the connection ended instead of answering.
+fn was_gone(error: &hyper::Error) -> bool {
+    let mut cause = std::error::Error::source(error);
+    let mut cut = error.is_incomplete_message() || error.is_closed() || error.is_canceled();
+    while let Some(inner) = cause {
+        cut |= inner.downcast_ref::<io::Error>().is_some_and(|error| {
+            use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+            let kinds = [BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof];
+            kinds.contains(&error.kind())
+        });
+        cause = inner.source();
+    }
+    cut
+}
 
 fn respond(response: Response<Incoming>, tail: Tail) -> Response<Payload> {
     let (mut parts, body) = response.into_parts();

@@ -83,25 +83,25 @@ struct Inner {
 }
 
 impl Pool {
-    /// A sender to `target`: a kept one, or a new one. `h2` names the agent connection whose
-    /// streams may share an HTTP/2 connection, where that may be spoken.
+    /// A sender to `target`: a kept one, or a new one; and whether it was kept. `h2` names the
+    /// agent connection whose streams may share an HTTP/2 connection, where that may be spoken.
     pub(crate) async fn sender(
         &self,
         dialer: &Dialer,
         target: &Target,
         tls: bool,
         h2: Option<u64>,
-    ) -> Result<PooledSender, Denial> {
+    ) -> Result<(PooledSender, bool), Denial> {
         let addresses = dialer.vetted(target).await?;
         let keys: Vec<Key> = addresses
             .iter()
             .map(|address| Key { host: target.host.clone(), address: *address, tls })
             .collect();
         if let Some(sender) = self.kept(&keys, h2).await {
-            return Ok(sender);
+            return Ok((sender, true));
         }
         let Some(owner) = h2.filter(|_| tls) else {
-            return self.fresh(dialer, target, tls, None).await;
+            return Ok((self.fresh(dialer, target, tls, None).await?, false));
         };
         let turn = keys.first().map(|key| self.turn(owner, key));
         let _held = match &turn {
@@ -109,8 +109,8 @@ impl Pool {
             None => None,
         };
         match self.kept(&keys, h2).await {
-            Some(sender) => Ok(sender),
-            None => self.fresh(dialer, target, tls, Some(owner)).await,
+            Some(sender) => Ok((sender, true)),
+            None => Ok((self.fresh(dialer, target, tls, Some(owner)).await?, false)),
         }
     }
 
@@ -200,14 +200,15 @@ impl Pool {
         all.get_mut(at).map(|shared| shared.take(owner))
     }
 
-    async fn fresh(
+    /// A new connection, kept ones or not.
+    pub(crate) async fn fresh(
         &self,
         dialer: &Dialer,
         target: &Target,
         tls: bool,
         h2: Option<u64>,
     ) -> Result<PooledSender, Denial> {
-        let dialled = dialer.http(target, tls, h2.is_some()).await?;
+        let dialled = dialer.http(target, tls, tls && h2.is_some()).await?;
         let key = Key { host: target.host.clone(), address: dialled.address, tls };
         if !dialled.h2 {
             let (sender, connection) = handshake_h1(dialled.stream)
