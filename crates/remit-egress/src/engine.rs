@@ -12,6 +12,7 @@ use crate::{
     Authority, Resolver, UpstreamTrust,
     budget::Budget,
     live::{LiveTable, Registered},
+    names::SaidNames,
     places::{Place, Places},
     upstream::{Dialer, Pool, Target},
 };
@@ -26,6 +27,8 @@ pub(crate) struct Engine {
     pub(crate) budget: Arc<Budget>,
     /// Connections that may be open at once.
     pub(crate) places: Places,
+    /// Names that explicit clients spelt.
+    said: SaidNames,
     /// HTTP/2 streams that may be under way at once: each buffers some of its bodies.
     pub(crate) streams: Arc<Semaphore>,
 }
@@ -55,6 +58,7 @@ impl Engine {
             live: Arc::default(),
             budget,
             places: Places::new(),
+            said: SaidNames::default(),
             streams: Arc::new(Semaphore::new(MOST_STREAMS)),
         }))
     }
@@ -108,6 +112,22 @@ impl Engine {
         let registered = self.live.enter((host, port), request, &permit, now, place);
         let target = Target::new(host.clone(), port, rule, permit.correlation);
         Ok(Admission { target, tls, registered })
+    }
+
+    /// The same for a name that was not looked up before but came with the connection: resolving
+    /// it tells it to the domain's name server.
+    pub(crate) async fn admit_said(
+        &self,
+        host: &Host,
+        port: u16,
+        place: &Arc<Place>,
+    ) -> Result<Admission, Denial> {
+        let admission = self.admit(host, port, place).await?;
+        if self.said.admit(host) {
+            return Ok(admission);
+        }
+        let question = admission.target.question(Some("too many made-up names".into()));
+        Err(self.refuse(&question, ReasonCode::LimitReached))
     }
 
     /// Records a refusal of this point's own and counts it.

@@ -479,6 +479,37 @@ fn socks_names_with_nul_userinfo_or_nothing() {
 }
 
 #[test]
+fn made_up_names_under_a_wildcard_run_out() {
+    let world = World::new();
+    world.names("127.0.0.1 api.test listed.wild.test\n");
+    let (origin, log) = lenient("127.0.0.1:0", None, OK);
+    let port = origin.port();
+    world.rules(vec![Rule::new("*.wild.test", &[port]), Rule::new("api.test", &[port])]);
+    let (_running, proxy) = world.explicit();
+    let connect_to = |host: &str| {
+        let mut stream = connect(proxy);
+        write!(stream, "CONNECT {host}:{port} HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+        let head = read_head(&mut stream);
+        (head, stream)
+    };
+    assert!(connect_to("listed.wild.test").0.starts_with("HTTP/1.1 200"));
+    let label = "x".repeat(60);
+    let refused = (0..400).find(|n| {
+        let (head, _) = connect_to(&format!("{n}.{label}.{label}.wild.test"));
+        head.starts_with("HTTP/1.1 403") && head.contains("limit_reached")
+    });
+    assert!((50..300).contains(&refused.unwrap()), "{refused:?}");
+    // What was known before, and other domains, are not touched.
+    for host in ["listed.wild.test", "api.test"] {
+        let (head, mut stream) = connect_to(host);
+        assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+        write!(stream, "GET / HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n").unwrap();
+        assert!(read_head(&mut stream).starts_with("HTTP/1.1 200"));
+    }
+    assert_eq!(log.connections(), 2);
+}
+
+#[test]
 fn names_that_resolve_to_places_they_must_not() {
     let setup = setup();
     for (line, reason) in [

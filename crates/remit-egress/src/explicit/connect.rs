@@ -87,7 +87,7 @@ async fn tunnel(
             return say_no(stream, &denial).await;
         }
     };
-    let admission = match engine.admit(&host, port, place).await {
+    let admission = match engine.admit_said(&host, port, place).await {
         Ok(admission) => admission,
         Err(denial) => return say_no(stream, &denial).await,
     };
@@ -187,7 +187,7 @@ impl Client {
         let flow = match known.filter(|flow| !flow.registered.live.is_ended()) {
             Some(flow) => flow,
             None => {
-                let admission = self.engine.admit(&key.0, key.1, &self.place).await?;
+                let admission = self.engine.admit_said(&key.0, key.1, &self.place).await?;
                 let flow = Arc::new(Flow::new(Arc::clone(&self.engine), admission, false));
                 let mut flows = lock(&self.flows);
                 if flows.len() >= MOST_FLOWS {

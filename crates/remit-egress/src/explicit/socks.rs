@@ -37,7 +37,7 @@ pub(super) async fn handle(
         }
         Ok(None) | Err(_) => return,
     };
-    match engine.admit(&host, port, place).await {
+    match engine.admit_said(&host, port, place).await {
         Err(denial) => {
             let reply = match denial.reason {
                 ReasonCode::UpstreamFailed | ReasonCode::NameNotFound => UNREACHABLE,
