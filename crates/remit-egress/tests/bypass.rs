@@ -99,6 +99,23 @@ fn a_plain_request_passes_so_the_refusals_below_mean_something() {
 }
 
 #[test]
+fn a_query_may_hold_what_a_path_may_not() {
+    let setup = setup_with(|rule| rule.paths(&["/a"]));
+    let answer = setup.send(
+        "GET /a?q={\"n\":[1,\"<>\"]}|`\\ HTTP/1.1\r\nHost: HOST\r\n\r\n\
+         GET /a?../b HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\n\r\n",
+    );
+    assert_eq!(answer.matches("HTTP/1.1 200").count(), 2, "{answer}");
+    let seen = setup.log.text();
+    assert!(seen.contains("GET /a?q={%22n%22:[1,%22%3C%3E%22]}|`\\ HTTP/1.1"), "{seen}");
+    let setup = setup_with(|rule| rule.paths(&["/a"]));
+    for path in ["/a\"", "/a<", "/a#?", "/a?#"] {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: HOST\r\n\r\n");
+        setup.refused(&request, 400, ReasonCode::AmbiguousPath);
+    }
+}
+
+#[test]
 fn foreign_host_header() {
     let setup = setup();
     for host in ["evil.test", "front.test:PORT", "api.test:1", "api.test.evil.test"] {

@@ -18,7 +18,7 @@ use tokio::{
 
 use super::{
     chunks::Chunks,
-    head::{Framing, HeadError, Target, read_head},
+    head::{Framing, HeadError, Target, encode_query, read_head},
     serve::IDLE,
     wire::{Upgrade, Wire},
 };
@@ -79,6 +79,12 @@ impl Gate {
                 }
                 Ok(head) => {
                     self.cleared = head.length;
+                    if head.raw_query {
+                        let rest = self.buffer.split_off(head.length);
+                        self.buffer = encode_query(&self.buffer);
+                        self.cleared = self.buffer.len();
+                        self.buffer.extend_from_slice(&rest);
+                    }
                     self.begun = None;
                     self.wire.pass_head(head.upgrade);
                     self.judged = false;
