@@ -155,6 +155,30 @@ async fn a_large_http2_upload_streams_through() {
     assert_eq!(&body[..], (20 << 20).to_string().as_bytes());
 }
 
+#[tokio::test]
+async fn an_upload_that_outlasts_its_answer_ends_with_its_rule() {
+    let setup = setup(&["h2"], |rule| rule.paths(&["/early"]));
+    let mut sender = setup.h2().await;
+    let (give, take) = tokio::sync::mpsc::channel::<Result<Frame<Bytes>, Infallible>>(1);
+    let chunk = || Ok(Frame::data(Bytes::from(vec![b'x'; 1000])));
+    give.send(chunk()).await.unwrap();
+    let request = Request::post(setup.url("/early")).body(StreamBody::new(Receiver(take))).unwrap();
+    let response = sender.send_request(request).await.unwrap();
+    assert_eq!(&response.into_body().collect().await.unwrap().to_bytes()[..], b"taken");
+    for _ in 0..5 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        give.send(chunk()).await.expect("the upload goes on");
+    }
+    setup.world.rules(vec![Rule::new("api.test", &[setup.port]).paths(&["/other"])]);
+    let cut = async {
+        while give.send(chunk()).await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(5), cut).await.expect("the upload ends");
+    assert!(setup.world.trail.has(ReasonCode::PathNotListed));
+}
+
 /// Server connections opened so far.
 fn dialled(setup: &Setup) -> usize {
     setup.world.trail.lines().iter().filter(|line| line.contains("dialling")).count()

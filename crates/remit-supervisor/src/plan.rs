@@ -14,7 +14,7 @@ use remit_core::{
 };
 use remit_egress::Authority;
 use remit_manifest::{
-    CpuLimit, Execute, FileRule, HostRule, Manifest, ManifestSource, Sha256Digest, Variables,
+    CpuLimit, Execute, FileRule, Manifest, ManifestSource, Sha256Digest, Variables,
 };
 use remit_policy::{Policy, PolicyEnv};
 use remit_sandbox::plan::{
