@@ -179,6 +179,35 @@ async fn an_upload_that_outlasts_its_answer_ends_with_its_rule() {
     assert!(setup.world.trail.has(ReasonCode::PathNotListed));
 }
 
+#[tokio::test]
+async fn streams_under_way_are_bounded_over_all_connections() {
+    let setup = setup(&["h2"], |rule| rule);
+    let get = |path| Request::get(setup.url(path)).body(Empty::<Bytes>::new()).unwrap();
+    let mut connections = Vec::new();
+    for count in [100; 10].into_iter().chain([24]) {
+        let mut sender = setup.h2().await;
+        let waiting: Vec<_> = (0..count).map(|_| sender.send_request(get("/hang"))).collect();
+        connections.push((sender, waiting));
+    }
+    let permitted = || {
+        let trail = setup.world.trail.lines();
+        trail
+            .iter()
+            .filter(|line| line.starts_with("http_request") && line.contains("/hang"))
+            .count()
+    };
+    while permitted() < 1024 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let mut sender = setup.h2().await;
+    let mut asking = std::pin::pin!(sender.send_request(get("/")));
+    let early = tokio::time::timeout(Duration::from_millis(500), &mut asking).await;
+    assert!(early.is_err(), "it waits for a share");
+    connections.pop();
+    let response = tokio::time::timeout(Duration::from_secs(10), asking).await;
+    assert_eq!(response.expect("a share came free").unwrap().status(), 200);
+}
+
 /// Server connections opened so far.
 fn dialled(setup: &Setup) -> usize {
     setup.world.trail.lines().iter().filter(|line| line.contains("dialling")).count()
