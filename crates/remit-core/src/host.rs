@@ -37,8 +37,10 @@ pub enum HostError {
 impl Host {
     /// Parses a host as it stands in a rule or a request.
     ///
-    /// Names go through UTS 46 (`idna`); a single trailing dot is dropped. Addresses must be in
-    /// the one spelling of RFC 5952 or dotted decimal; IPv6 may stand in brackets. IPv4-mapped
+    /// Names that are not ASCII, and labels that stand for such (`xn--`), go through UTS 46
+    /// (`idna`); other names are what DNS carries, in lower case: real ones have hyphens and low
+    /// lines where UTS 46 wants none. A single trailing dot is dropped. Addresses must be in the
+    /// one spelling of RFC 5952 or dotted decimal; IPv6 may stand in brackets. IPv4-mapped
     /// IPv6 addresses become the IPv4 address they mean.
     ///
     /// # Errors
@@ -60,11 +62,18 @@ impl Host {
             return Err(HostError::OddAddress);
         }
         let name = text.strip_suffix('.').unwrap_or(text);
-        if !name.is_ascii() || name.bytes().any(|b| b.is_ascii_uppercase() || b == b'-') {
+        if !name.is_ascii() {
             let ascii = idna::domain_to_ascii_strict(name).map_err(|_| HostError::Invalid)?;
             return Self::ascii_name(&ascii);
         }
-        Self::ascii_name(name)
+        let name = name.to_ascii_lowercase();
+        for label in name.split('.').filter(|label| label.starts_with("xn--")) {
+            let ascii = idna::domain_to_ascii_strict(label).map_err(|_| HostError::Invalid)?;
+            if ascii != label {
+                return Err(HostError::Invalid);
+            }
+        }
+        Self::ascii_name(&name)
     }
 
     /// The form for a URL authority: addresses of version 6 in brackets.
@@ -235,6 +244,18 @@ mod tests {
     fn names_have_one_form() {
         assert_eq!(Host::parse("ExAmple.ORG.").unwrap().to_string(), "example.org");
         assert_eq!(Host::parse("bücher.example").unwrap().to_string(), "xn--bcher-kva.example");
+        for (text, name) in [
+            ("r3---sn-abc.GoogleVideo.com", "r3---sn-abc.googlevideo.com"),
+            ("_Sip._tcp.Example.org", "_sip._tcp.example.org"),
+            ("My_Bucket.s3.example.org", "my_bucket.s3.example.org"),
+            ("ab--c.XN--bcher-kva.example", "ab--c.xn--bcher-kva.example"),
+        ] {
+            assert_eq!(Host::parse(text).unwrap().to_string(), name);
+        }
+        // Labels that pretend to stand for others.
+        for bad in ["xn--a", "xn--", "xn--bcher-kva-.example", "xn---.example", "Xn--\u{e9}.org"] {
+            assert!(Host::parse(bad).is_err(), "{bad:?}");
+        }
         for bad in ["a..b", ".a", "a b", "a\0b", "exa%6dple.org", "u@h", "-a.b", "a/b", "a..", ""] {
             assert!(Host::parse(bad).is_err(), "{bad:?}");
         }

@@ -25,6 +25,8 @@ pub enum AddressClass {
     Metadata,
     /// This host, by an address of one of its interfaces.
     Own,
+    /// `0.0.0.0/8` and `::` (RFC 1122, 3.2.1.3): systems connect to themselves by them.
+    Unspecified,
     /// Shared, documentation, multicast, reserved and all else.
     Special,
 }
@@ -36,9 +38,9 @@ pub fn classify(address: IpAddr, own: &[IpAddr]) -> AddressClass {
         && let Some(inside) = embedded_v4(v6)
     {
         return match classify(IpAddr::V4(inside), own) {
-            AddressClass::Public => AddressClass::Public,
             // Wrapped addresses are never what a network's owner means by "private".
-            _ => AddressClass::Special,
+            AddressClass::Private | AddressClass::Own => AddressClass::Special,
+            class => class,
         };
     }
     let class = match address {
@@ -69,6 +71,8 @@ pub fn vet(rule: &AddressRule, address: IpAddr, own: &[IpAddr]) -> Result<(), Re
         })
     };
     match class {
+        // Nobody means a network by it, and its only use is as another way to loopback.
+        AddressClass::Unspecified => Err(ReasonCode::AddressRefused),
         // "unless `addresses` names that very network": 0.0.0.0/0 does not name loopback.
         AddressClass::Loopback if named(&LOOPBACK) => Ok(()),
         AddressClass::LinkLocal if named(&LINK_LOCAL) => Ok(()),
@@ -101,6 +105,8 @@ fn classify_v4(address: Ipv4Addr) -> AddressClass {
         AddressClass::Metadata
     } else if address.is_loopback() {
         AddressClass::Loopback
+    } else if THIS_HOST_V4.contains(&address) {
+        AddressClass::Unspecified
     } else if address.is_private() {
         AddressClass::Private
     } else if address.is_link_local() {
@@ -144,8 +150,9 @@ fn embedded_v4(address: Ipv6Addr) -> Option<Ipv4Addr> {
         (0x2002, _) => Some(join(b, c)),
         // Teredo, RFC 4380: the client's address is stored inverted.
         (0x2001, 0) => Some(join(!g, !h)),
-        // IPv4-compatible (deprecated) and IPv4-translated, RFC 2765; `::` and `::1` are neither.
-        (0, 0) if c == 0 && d == 0 && (e, f) == (0, 0) && g != 0 => Some(join(g, h)),
+        // `::1` is loopback; everything else there is IPv4-compatible (deprecated), `::` too.
+        (0, 0) if c == 0 && d == 0 && (e, f) == (0, 0) && (g, h) != (0, 1) => Some(join(g, h)),
+        // IPv4-translated, RFC 2765.
         (0, 0) if c == 0 && d == 0 && (e, f) == (0xffff, 0) => Some(join(g, h)),
         // ISATAP, RFC 5214.
         _ if (e == 0 || e == 0x200) && f == 0x5efe => Some(join(g, h)),
@@ -198,8 +205,8 @@ const SPECIAL_V6: [Ipv6Net; 4] = [
     v6([0x3fff, 0, 0, 0, 0, 0, 0, 0], 20),
     v6([0x3ffe, 0, 0, 0, 0, 0, 0, 0], 16),
 ];
-const SPECIAL_V4: [Ipv4Net; 11] = [
-    v4(0, 0, 0, 0, 8),
+const THIS_HOST_V4: Ipv4Net = v4(0, 0, 0, 0, 8);
+const SPECIAL_V4: [Ipv4Net; 10] = [
     v4(100, 64, 0, 0, 10),
     v4(192, 0, 0, 0, 24),
     v4(192, 0, 2, 0, 24),
@@ -223,7 +230,9 @@ mod tests {
 
     #[test]
     fn every_address_has_its_class() {
-        use AddressClass::{LinkLocal, Loopback, Metadata, Own, Private, Public, Special};
+        use AddressClass::{
+            LinkLocal, Loopback, Metadata, Own, Private, Public, Special, Unspecified,
+        };
         let own = [ip("10.0.0.5"), ip("1.2.3.4")];
         for (text, class) in [
             ("93.184.216.34", Public),
@@ -247,26 +256,30 @@ mod tests {
             ("fd00:ec2::254", Metadata),
             ("fd20:ce::254", Metadata),
             ("100.64.0.1", Special),
-            ("0.0.0.0", Special),
-            ("0.1.2.3", Special),
-            ("::", Special),
+            ("0.0.0.0", Unspecified),
+            ("0.1.2.3", Unspecified),
+            ("::", Unspecified),
+            ("::2", Unspecified),
+            ("::ffff:0.0.0.0", Unspecified),
+            ("64:ff9b::", Unspecified),
             ("198.18.0.1", Special),
             ("224.0.0.1", Special),
             ("255.255.255.255", Special),
             ("ff02::1", Special),
             ("2001:db8::1", Special),
             ("fec0::1", Special),
-            ("64:ff9b::7f00:1", Special),
+            ("64:ff9b::7f00:1", Loopback),
             ("64:ff9b::10.0.0.1", Special),
-            ("64:ff9b:1::169.254.169.254", Special),
+            ("64:ff9b:1::169.254.169.254", Metadata),
+            ("64:ff9b::169.254.1.1", LinkLocal),
             ("64:ff9b::93.184.216.34", Public),
-            ("2002:7f00:1::1", Special),
+            ("2002:7f00:1::1", Loopback),
             ("2002:c0a8:101::1", Special),
             ("2002:5db8:d822::1", Public),
-            ("2001:0:1::80ff:fffe", Special),
-            ("::7f00:1", Special),
-            ("::ffff:0:7f00:1", Special),
-            ("fe80::5efe:7f00:1", Special),
+            ("2001:0:1::80ff:fffe", Loopback),
+            ("::7f00:1", Loopback),
+            ("::ffff:0:7f00:1", Loopback),
+            ("fe80::5efe:7f00:1", Loopback),
             ("2600::5efe:10.0.0.1", Special),
             ("10.0.0.5", Own),
             ("1.2.3.4", Own),
@@ -300,7 +313,27 @@ mod tests {
         for refused in ["127.0.0.1", "169.254.169.254", "169.254.3.4", "::1", "168.63.129.16"] {
             assert_eq!(check(&all, refused), Err(ReasonCode::AddressRefused), "{refused}");
         }
+        // Nor other ways to it: the unspecified addresses, and addresses that wrap it.
+        for refused in [
+            "0.0.0.0",
+            "0.0.0.1",
+            "::",
+            "::ffff:0.0.0.0",
+            "::127.0.0.1",
+            "64:ff9b::127.0.0.1",
+            "64:ff9b::169.254.169.254",
+            "2002:7f00:1::",
+            "2002:a9fe:a9fe::",
+        ] {
+            assert_eq!(check(&all, refused), Err(ReasonCode::AddressRefused), "{refused}");
+        }
+        let spelt = rule(&["0.0.0.0/32", "::/128", "127.0.0.0/8"], false, false, false);
+        for refused in ["0.0.0.0", "::", "64:ff9b::127.0.0.1"] {
+            assert_eq!(check(&spelt, refused), Err(ReasonCode::AddressRefused), "{refused}");
+        }
         assert_eq!(check(&all, "100.64.1.1"), Ok(()));
+        assert_eq!(check(&all, "64:ff9b::93.184.216.34"), Ok(()));
+        assert_eq!(check(&all, "2606:2800:220:1::1"), Ok(()));
         let named = rule(&["127.0.0.0/8", "169.254.169.254/32"], false, false, false);
         assert_eq!(check(&named, "127.0.0.2"), Ok(()));
         assert_eq!(check(&named, "169.254.169.254"), Ok(()));

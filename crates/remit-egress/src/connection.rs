@@ -10,19 +10,20 @@ use crate::{
     engine::{Admission, Engine},
     http::{Flow, serve, serve_refusal},
     leg::{Leg, Side},
-    relay::relay,
-    sniff::{Opening, judge, opening},
+    live::pause_for,
+    relay::{Unread, relay},
+    sniff::{self, Opening, Patience, judge, opening, patience},
     tls::{self, Hello, Prefixed},
 };
 
 /// Decides about and serves an accepted connection to `host:port`.
 pub(crate) async fn handle(engine: Arc<Engine>, stream: TcpStream, host: Host, port: u16) {
-    let Ok(_place) = Arc::clone(&engine.places).try_acquire_owned() else {
+    let Some(place) = engine.places.take() else {
         // No place, no connection: a reset is all that costs nothing.
         let _ = stream.set_zero_linger();
         return;
     };
-    match engine.admit(&host, port).await {
+    match engine.admit(&host, port, &place).await {
         Ok(admission) => {
             let live = Arc::clone(&admission.registered.live);
             let leg = Leg::new(stream, Side::Agent(Arc::clone(&live)));
@@ -41,12 +42,13 @@ pub(crate) async fn handle(engine: Arc<Engine>, stream: TcpStream, host: Host, p
 /// Serves a permitted connection.
 pub(crate) async fn serve_admitted(engine: Arc<Engine>, admission: Admission, mut leg: Leg) {
     let mut seen = BytesMut::with_capacity(4096);
-    let web = matches!(admission.target.port, 80 | 443);
-    let silence = if web { FIRST_BYTE } else { SERVER_FIRST };
-    let Ok(first) = opening(&mut leg, &mut seen, silence).await else { return };
+    // Only where bytes may pass unread can it matter that the server speaks first, or that the
+    // client's protocol has no lines.
+    let raw = !is_web(&admission) && Unread::new(&engine, &admission).is_some();
+    let patience = Patience { silence: if raw { SERVER_FIRST } else { FIRST_BYTE }, raw };
+    let Ok(first) = opening(&mut leg, &mut seen, patience).await else { return };
     match first {
-        Opening::Silent if !web => serve_silent(engine, admission, leg).await,
-        Opening::Silent | Opening::Closed => {}
+        Opening::Silent if raw => serve_silent(engine, admission, leg).await,
         first => serve_opened(engine, admission, leg, seen, first).await,
     }
 }
@@ -58,7 +60,6 @@ async fn serve_opened(
     seen: BytesMut,
     first: Opening,
 ) {
-    let web = matches!(admission.target.port, 80 | 443);
     match first {
         Opening::Tls(hello) => {
             if let Err(fault) = check_hello(&admission, &hello) {
@@ -75,12 +76,15 @@ async fn serve_opened(
             let flow = Arc::new(Flow::new(engine, admission, false));
             serve(flow, tls::AgentStream::Plain(Prefixed::new(leg, seen))).await;
         }
-        Opening::Other if !web => pass(engine, admission, leg, &seen).await,
+        Opening::Other if !is_web(&admission) => pass(engine, admission, leg, &seen).await,
         Opening::Other | Opening::Broken => {
             refuse(&engine, &admission, ReasonCode::UnsupportedProtocol, "neither TLS nor HTTP");
         }
         Opening::H2c => {
             refuse(&engine, &admission, ReasonCode::UnsupportedProtocol, "HTTP/2 without TLS");
+        }
+        Opening::Silent if !is_web(&admission) => {
+            refuse(&engine, &admission, ReasonCode::UnsupportedProtocol, "nothing was said");
         }
         Opening::Silent | Opening::Closed => {}
     }
@@ -89,41 +93,46 @@ async fn serve_opened(
 /// The client said nothing: perhaps the server speaks first. If the client begins after all, its
 /// bytes are judged as ever; nothing of it was sent yet.
 async fn serve_silent(engine: Arc<Engine>, admission: Admission, mut leg: Leg) {
+    let Some(leave) = leave(&engine, &admission) else { return };
     let Ok((mut server, _)) = engine.dialer.tcp(&admission.target).await else { return };
     let mut seen = BytesMut::with_capacity(4096);
     let mut greeting = BytesMut::with_capacity(4096);
     loop {
-        tokio::select! {
+        let begun = (!seen.is_empty()).then(|| patience(&seen));
+        let first = tokio::select! {
             biased;
             read = leg.read_buf(&mut seen) => match read {
-                Ok(count) if count > 0 => match judge(&seen) {
-                    None if seen.len() < MOST_SEEN => {}
-                    None => return,
-                    Some(Opening::Other) => {
-                        let _ = relay(&mut leg, &mut server, &seen).await;
-                        return;
-                    }
-                    Some(first) => {
-                        drop(server);
-                        return serve_opened(engine, admission, leg, seen, first).await;
-                    }
+                Err(_) => return,
+                // The program has said all; it may still listen.
+                Ok(0) if seen.is_empty() => Opening::Other,
+                Ok(0) => sniff::given_up(&seen),
+                Ok(_) => match judge(&seen) {
+                    None if seen.len() < MOST_SEEN => continue,
+                    None => Opening::Broken,
+                    Some(first) => first,
                 },
-                _ => return,
             },
-            read = server.read_buf(&mut greeting) => match read {
+            read = server.read_buf(&mut greeting) => {
                 // No server of TLS or HTTP speaks first.
-                Ok(count) if count > 0 => {
-                    let _ = relay_greeted(&mut leg, &mut server, &greeting, &seen).await;
-                    return;
+                if let Ok(1..) = read {
+                    let _ = relay_greeted(&leave, &mut leg, &mut server, &greeting, &seen).await;
                 }
-                _ => return,
-            },
-            () = tokio::time::sleep(FIRST_BYTE) => return,
+                return;
+            }
+            // Both may be silent as long as they like, but half a line is the end of it.
+            () = pause_for(begun) => sniff::given_up(&seen),
+        };
+        if first == Opening::Other {
+            let _ = relay(&leave, &mut leg, &mut server, &seen).await;
+            return;
         }
+        drop((server, leave));
+        return serve_opened(engine, admission, leg, seen, first).await;
     }
 }
 
 async fn relay_greeted(
+    leave: &Unread,
     leg: &mut Leg,
     server: &mut Leg,
     greeting: &[u8],
@@ -131,7 +140,7 @@ async fn relay_greeted(
 ) -> std::io::Result<()> {
     use tokio::io::AsyncWriteExt;
     leg.write_all(greeting).await?;
-    relay(leg, server, seen).await
+    relay(leave, leg, server, seen).await
 }
 
 async fn intercept(engine: Arc<Engine>, admission: Admission, leg: Leg, seen: BytesMut) {
@@ -156,8 +165,24 @@ async fn intercept(engine: Arc<Engine>, admission: Admission, leg: Leg, seen: By
 }
 
 async fn pass(engine: Arc<Engine>, admission: Admission, mut leg: Leg, seen: &[u8]) {
+    let Some(leave) = leave(&engine, &admission) else { return };
     let Ok((mut server, _)) = engine.dialer.tcp(&admission.target).await else { return };
-    let _ = relay(&mut leg, &mut server, seen).await;
+    let _ = relay(&leave, &mut leg, &mut server, seen).await;
+}
+
+/// Leave to relay unread, asked for before anything is dialled; its absence is recorded.
+fn leave(engine: &Engine, admission: &Admission) -> Option<Unread> {
+    let leave = Unread::new(engine, admission);
+    if leave.is_none() {
+        let detail = "not HTTP, where the rules permit certain requests only";
+        refuse(engine, admission, ReasonCode::UnsupportedProtocol, detail);
+    }
+    leave
+}
+
+/// On the web's own ports only TLS and HTTP are spoken.
+const fn is_web(admission: &Admission) -> bool {
+    matches!(admission.target.port, 80 | 443)
 }
 
 /// The server name must be the connection's. Only hosts that are literal addresses have none
@@ -185,7 +210,7 @@ fn refuse(engine: &Engine, admission: &Admission, reason: ReasonCode, detail: &s
 /// Tells a refused program why, if it speaks a protocol in which that can be said.
 async fn explain(engine: &Engine, denial: Denial, host: &Host, mut leg: Leg) {
     let mut seen = BytesMut::with_capacity(4096);
-    let Ok(first) = opening(&mut leg, &mut seen, SERVER_FIRST).await else { return };
+    let Ok(first) = opening(&mut leg, &mut seen, SHORT).await else { return };
     let stream = match first {
         Opening::Http => tls::AgentStream::Plain(Prefixed::new(leg, seen)),
         Opening::Tls(_) => {
@@ -209,4 +234,6 @@ pub(crate) fn refuse_unnamed(engine: &Engine, what: &str, detail: &str) -> Denia
 
 const FIRST_BYTE: Duration = Duration::from_secs(60);
 const SERVER_FIRST: Duration = Duration::from_millis(300);
+/// For a program that is refused anyway.
+const SHORT: Patience = Patience { silence: SERVER_FIRST, raw: false };
 const MOST_SEEN: usize = 80 << 10;

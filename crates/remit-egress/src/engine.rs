@@ -12,6 +12,8 @@ use crate::{
     Authority, Resolver, UpstreamTrust,
     budget::Budget,
     live::{LiveTable, Registered},
+    names::SaidNames,
+    places::{Place, Places},
     upstream::{Dialer, Pool, Target},
 };
 
@@ -24,7 +26,11 @@ pub(crate) struct Engine {
     pub(crate) live: Arc<LiveTable>,
     pub(crate) budget: Arc<Budget>,
     /// Connections that may be open at once.
-    pub(crate) places: Arc<Semaphore>,
+    pub(crate) places: Places,
+    /// Names that explicit clients spelt.
+    said: SaidNames,
+    /// HTTP/2 streams that may be under way at once: each buffers some of its bodies.
+    pub(crate) streams: Arc<Semaphore>,
 }
 
 /// A permitted connection with its duties.
@@ -51,7 +57,9 @@ impl Engine {
             pool: Pool::default(),
             live: Arc::default(),
             budget,
-            places: Arc::new(Semaphore::new(MOST_CONNECTIONS)),
+            places: Places::new(),
+            said: SaidNames::default(),
+            streams: Arc::new(Semaphore::new(MOST_STREAMS)),
         }))
     }
 
@@ -77,8 +85,13 @@ impl Engine {
         tokio::join!(watching, sweeping);
     }
 
-    /// Asks the guard for a connection to `host:port`.
-    pub(crate) async fn admit(&self, host: &Host, port: u16) -> Result<Admission, Denial> {
+    /// Asks the guard for a connection to `host:port`, for the holder of `place`.
+    pub(crate) async fn admit(
+        &self,
+        host: &Host,
+        port: u16,
+        place: &Arc<Place>,
+    ) -> Result<Admission, Denial> {
         let resource = Resource::Endpoint { host: host.clone(), port };
         let request = AccessRequest::new(Action::Connect, resource);
         if self.budget.is_spent() {
@@ -96,9 +109,25 @@ impl Engine {
             None => return Err(self.refuse(&request, ReasonCode::UnsupportedProtocol)),
         };
         let now = self.guard.now();
-        let registered = self.live.enter(host, port, request, &permit, now);
+        let registered = self.live.enter((host, port), request, &permit, now, place);
         let target = Target::new(host.clone(), port, rule, permit.correlation);
         Ok(Admission { target, tls, registered })
+    }
+
+    /// The same for a name that was not looked up before but came with the connection: resolving
+    /// it tells it to the domain's name server.
+    pub(crate) async fn admit_said(
+        &self,
+        host: &Host,
+        port: u16,
+        place: &Arc<Place>,
+    ) -> Result<Admission, Denial> {
+        let admission = self.admit(host, port, place).await?;
+        if self.said.admit(host) {
+            return Ok(admission);
+        }
+        let question = admission.target.question(Some("too many made-up names".into()));
+        Err(self.refuse(&question, ReasonCode::LimitReached))
     }
 
     /// Records a refusal of this point's own and counts it.
@@ -130,5 +159,5 @@ fn duties(permit: &Permit) -> Option<(TlsMode, AddressRule)> {
     Some((tls, rule))
 }
 
-const MOST_CONNECTIONS: usize = 4096;
+const MOST_STREAMS: usize = 1024;
 const SWEEP: Duration = Duration::from_secs(20);

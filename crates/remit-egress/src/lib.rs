@@ -24,6 +24,7 @@ mod info;
 mod leg;
 mod live;
 mod names;
+mod places;
 mod refusal;
 mod relay;
 mod sniff;

@@ -12,11 +12,12 @@ use std::{
 use remit_core::{
     AccessRequest, Effect, Guard, Host, Outcome, Permit, ReasonCode, Resource, Timestamp,
 };
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, OwnedSemaphorePermit, watch};
 
 use crate::{
     budget::Budget,
     info::{ConnectionInfo, EgressSummary},
+    places::Place,
 };
 
 /// One connection that the guard permitted.
@@ -43,6 +44,11 @@ struct Held {
 }
 
 impl Live {
+    /// Names the connection within its enforcement point.
+    pub(crate) const fn id(&self) -> u64 {
+        self.id
+    }
+
     pub(crate) fn is_ended(&self) -> bool {
         self.ended.load(Ordering::Acquire)
     }
@@ -103,6 +109,8 @@ impl Live {
 pub(crate) struct Effecting {
     live: Arc<Live>,
     key: u64,
+    /// Its share of what may be under way at once, where that is counted.
+    pub(crate) share: Option<OwnedSemaphorePermit>,
 }
 
 impl Drop for Effecting {
@@ -115,14 +123,24 @@ impl Drop for Effecting {
 pub(crate) struct Registered {
     table: Arc<LiveTable>,
     pub(crate) live: Arc<Live>,
+    _place: Arc<Place>,
 }
 
 impl Registered {
     /// Notes that a request's permission is in use until the result is dropped.
     pub(crate) fn effecting(&self, request: AccessRequest, permit: &Permit) -> Effecting {
+        self.holding(correlated(request, permit), permit.until)
+    }
+
+    /// The same for bytes that are relayed unread: `question` stands for all that they may ask.
+    pub(crate) fn relaying(&self, question: AccessRequest, until: Option<Timestamp>) -> Effecting {
+        self.holding(question, until)
+    }
+
+    fn holding(&self, question: AccessRequest, until: Option<Timestamp>) -> Effecting {
         let key = self.live.next.fetch_add(1, Ordering::Relaxed).saturating_add(1);
-        self.table.hold(&self.live, key, request, permit);
-        Effecting { live: Arc::clone(&self.live), key }
+        self.table.hold(&self.live, key, question, until);
+        Effecting { live: Arc::clone(&self.live), key, share: None }
     }
 }
 
@@ -162,11 +180,11 @@ impl LiveTable {
     /// Enters a connection that was just permitted.
     pub(crate) fn enter(
         self: &Arc<Self>,
-        host: &Host,
-        port: u16,
+        (host, port): (&Host, u16),
         request: AccessRequest,
         permit: &Permit,
         since: Timestamp,
+        place: &Arc<Place>,
     ) -> Registered {
         let live = {
             let mut inner = self.inner();
@@ -189,8 +207,8 @@ impl LiveTable {
             inner.open.insert(live.id, Arc::clone(&live));
             live
         };
-        self.hold(&live, 0, request, permit);
-        Registered { table: Arc::clone(self), live }
+        self.hold(&live, 0, correlated(request, permit), permit.until);
+        Registered { table: Arc::clone(self), live, _place: Arc::clone(place) }
     }
 
     pub(crate) fn count_refused(&self) {
@@ -246,13 +264,11 @@ impl LiveTable {
         }
     }
 
-    fn hold(&self, live: &Live, key: u64, mut request: AccessRequest, permit: &Permit) {
-        // A grant for one use meets the request that it was given for by its correlation.
-        request.correlation = Some(permit.correlation.clone());
-        live.held().insert(key, Held { request, until: permit.until });
+    fn hold(&self, live: &Live, key: u64, request: AccessRequest, until: Option<Timestamp>) {
+        live.held().insert(key, Held { request, until });
         // Nearly every permission ends with the manifest, so the watch is woken only for one that
         // ends before it wakes anyway.
-        if permit.until.is_some_and(|until| millis(until) < self.wakes.load(Ordering::Acquire)) {
+        if until.is_some_and(|until| millis(until) < self.wakes.load(Ordering::Acquire)) {
             self.deadlines.notify_one();
         }
     }
@@ -342,11 +358,18 @@ impl LiveTable {
     }
 }
 
+/// A grant for one use meets the request that it was given for by its correlation.
+fn correlated(mut request: AccessRequest, permit: &Permit) -> AccessRequest {
+    request.correlation = Some(permit.correlation.clone());
+    request
+}
+
 fn millis(time: Timestamp) -> i64 {
     i64::try_from(time.unix_nanos().div_euclid(1_000_000)).unwrap_or(i64::MAX)
 }
 
-async fn pause_for(pause: Option<Duration>) {
+/// Sleeps for `pause`, or for ever.
+pub(crate) async fn pause_for(pause: Option<Duration>) {
     match pause {
         Some(pause) => tokio::time::sleep(pause).await,
         None => std::future::pending().await,

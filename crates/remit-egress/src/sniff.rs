@@ -27,31 +27,63 @@ pub(crate) enum Opening {
     Closed,
 }
 
-/// Reads into `seen` until the opening is known. `silence` ends the wait for the first byte.
+/// How long a connection may take to say what it is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Patience {
+    /// Ends the wait for the first byte.
+    pub(crate) silence: Duration,
+    /// Bytes that are neither TLS nor HTTP may pass: a message without an end of line is one.
+    pub(crate) raw: bool,
+}
+
+/// Reads into `seen` until the opening is known.
 pub(crate) async fn opening<S>(
     stream: &mut S,
     seen: &mut BytesMut,
-    silence: Duration,
+    patient: Patience,
 ) -> io::Result<Opening>
 where
     S: AsyncRead + Unpin,
 {
-    let mut patience = silence;
+    let given_up = |seen: &[u8]| if patient.raw { given_up(seen) } else { Opening::Broken };
     loop {
         match judge(seen) {
             Some(opening) => return Ok(opening),
             None if seen.len() >= MOST => return Ok(Opening::Broken),
             None => {}
         }
-        match tokio::time::timeout(patience, stream.read_buf(seen)).await {
+        let wait = match (seen.is_empty(), patient.raw) {
+            (true, _) => patient.silence,
+            (false, true) => patience(seen),
+            (false, false) => REST_PATIENCE,
+        };
+        match tokio::time::timeout(wait, stream.read_buf(seen)).await {
+            Ok(Ok(0)) if patient.raw && is_lone(seen) => return Ok(Opening::Other),
             Ok(Ok(0)) => return Ok(Opening::Closed),
-            Ok(Ok(_)) => patience = REST_PATIENCE,
+            Ok(Ok(_)) => {}
             Ok(Err(error)) => return Err(error),
             Err(_) if seen.is_empty() => return Ok(Opening::Silent),
-            // Half a line and then nothing: no client does that, and no server must judge it.
-            Err(_) => return Ok(Opening::Broken),
+            Err(_) => return Ok(given_up(seen)),
         }
     }
+}
+
+/// How long to wait for the rest of what was begun, where bytes may pass raw.
+pub(crate) fn patience(seen: &[u8]) -> Duration {
+    if is_lone(seen) { LONE_PATIENCE } else { REST_PATIENCE }
+}
+
+/// What the beginning counts as when the rest does not come.
+pub(crate) fn given_up(seen: &[u8]) -> Opening {
+    // Half a line of HTTP and then nothing: no client does that, and no server must judge it.
+    if is_lone(seen) { Opening::Other } else { Opening::Broken }
+}
+
+/// A text without an end of line that does not begin as HTTP does: `ruok`, a JSON object. Judged
+/// already, so it is printable and no TLS.
+fn is_lone(seen: &[u8]) -> bool {
+    let text = trim_start(seen);
+    !text.is_empty() && text.iter().all(is_printable) && begins_like_http(text) == Some(false)
 }
 
 /// Judges the bytes so far; `None` asks for more.
@@ -80,7 +112,7 @@ pub(crate) fn judge(seen: &[u8]) -> Option<Opening> {
         }
     }
     // Servers ignore empty lines before the request line (RFC 9112, 2.2).
-    let text = seen.trim_ascii_start();
+    let text = trim_start(seen);
     if text.is_empty() {
         return None;
     }
@@ -92,31 +124,66 @@ pub(crate) fn judge(seen: &[u8]) -> Option<Opening> {
     if holds_http(line) {
         return Some(Opening::Http);
     }
-    let printable = line.iter().all(|b| (0x20..0x7f).contains(b) || *b == b'\t');
-    if !printable {
+    match (begins_like_http(line), end) {
+        // A method and a target alone are HTTP/0.9, whatever white space is between them.
+        (Some(true), Some(_)) => return Some(Opening::Http),
+        (Some(true) | None, None) if text.len() < MOST_LINE => return None,
+        (Some(true), None) => return Some(Opening::Http),
+        _ => {}
+    }
+    if !line.iter().all(is_printable) {
         return Some(Opening::Other);
     }
     match end {
-        // `GET /` alone is HTTP/0.9.
-        Some(_) if http_0_9(line) => Some(Opening::Http),
         Some(_) => Some(Opening::Other),
         None if text.len() >= MOST_LINE => Some(Opening::Http),
         None => None,
     }
 }
 
+/// Without the white space that servers skip in front of a request; VT is such a byte to some.
+fn trim_start(seen: &[u8]) -> &[u8] {
+    let start = seen.iter().position(|byte| !(byte.is_ascii_whitespace() || *byte == VT));
+    start.and_then(|start| seen.get(start..)).unwrap_or_default()
+}
+
 fn holds_http(line: &[u8]) -> bool {
     line.windows(5).any(|part| part.eq_ignore_ascii_case(b"HTTP/"))
 }
 
-fn http_0_9(line: &[u8]) -> bool {
-    let get = line.get(..4).is_some_and(|word| word.eq_ignore_ascii_case(b"GET "));
-    get && line.trim_ascii_end().get(4).is_some_and(|byte| *byte == b'/' || *byte == b'h')
+/// Whether a line begins with a method, white space and a target; `None` while it may still.
+///
+/// Some servers split at any white space: TAB, VT, FF, and in Latin-1 NEL and NBSP, which in UTF-8
+/// follow a C2.
+fn begins_like_http(line: &[u8]) -> Option<bool> {
+    let mut undecided = false;
+    for method in METHODS {
+        let (word, rest) = line.split_at(line.len().min(method.len()));
+        if !word.eq_ignore_ascii_case(method.get(..word.len()).unwrap_or_default()) {
+            continue;
+        }
+        let space = |byte: &u8| matches!(*byte, b' ' | b'\t' | VT | 0x0c | 0x85 | 0xa0 | 0xc2);
+        let gap = rest.iter().take_while(|byte| space(byte)).count();
+        match (gap, rest.get(gap)) {
+            (_, None) => undecided = true,
+            (1.., Some(b'/' | b'h' | b'H')) => return Some(true),
+            _ => {}
+        }
+    }
+    if undecided { None } else { Some(false) }
 }
 
+const fn is_printable(byte: &u8) -> bool {
+    matches!(byte, 0x20..0x7f | b'\t')
+}
+
+const METHODS: [&[u8]; 9] =
+    [b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"OPTIONS", b"PATCH", b"TRACE", b"CONNECT"];
+const VT: u8 = 0x0b;
 const MOST: usize = 80 << 10;
 const MOST_LINE: usize = 4096;
 const REST_PATIENCE: Duration = Duration::from_secs(15);
+const LONE_PATIENCE: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {
@@ -131,6 +198,16 @@ mod tests {
             (b"X-ODD /x HTTP/1.1", Some(Opening::Http)),
             (b"GET /\r\n", Some(Opening::Http)),
             (b"GET /secret", None),
+            (b"GET  /secret\r\n", Some(Opening::Http)),
+            (b"\x0bget\t/secret\r\n", Some(Opening::Http)),
+            (b"GET\xa0/secret\r\n", Some(Opening::Http)),
+            (b"POST\xc2\x85\x0b\x0c/secret\n", Some(Opening::Http)),
+            (b"GET\xa0", None),
+            (b"GE", None),
+            (b"GET\r\n", Some(Opening::Other)),
+            (b"GET key\r\n", Some(Opening::Other)),
+            (b"GETEX key\r\n", Some(Opening::Other)),
+            (b"ruok", None),
             (b"\r\n", None),
             (b"PRI * HTTP/2.0\r\n\r\nSM", Some(Opening::H2c)),
             (b"\x16\x03", None),
@@ -143,6 +220,17 @@ mod tests {
             (b"", None),
         ] {
             assert_eq!(judge(bytes), opening, "{:?}", bytes.escape_ascii().to_string());
+        }
+    }
+
+    #[test]
+    fn only_what_cannot_become_http_is_a_message_of_its_own() {
+        for lone in [&b"ruok"[..], b"{\"jsonrpc\":\"2.0\"}", b"PING", b" stat", b"getting on"] {
+            assert_eq!(given_up(lone), Opening::Other, "{}", lone.escape_ascii());
+        }
+        for begun in [&b"GE"[..], b"get", b"GET /secret", b"post ", b" ", b"\x16\x03\x01", b"\x80"]
+        {
+            assert_eq!(given_up(begun), Opening::Broken, "{}", begun.escape_ascii());
         }
     }
 }

@@ -99,6 +99,23 @@ fn a_plain_request_passes_so_the_refusals_below_mean_something() {
 }
 
 #[test]
+fn a_query_may_hold_what_a_path_may_not() {
+    let setup = setup_with(|rule| rule.paths(&["/a"]));
+    let answer = setup.send(
+        "GET /a?q={\"n\":[1,\"<>\"]}|`\\ HTTP/1.1\r\nHost: HOST\r\n\r\n\
+         GET /a?../b HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\n\r\n",
+    );
+    assert_eq!(answer.matches("HTTP/1.1 200").count(), 2, "{answer}");
+    let seen = setup.log.text();
+    assert!(seen.contains("GET /a?q={%22n%22:[1,%22%3C%3E%22]}|`\\ HTTP/1.1"), "{seen}");
+    let setup = setup_with(|rule| rule.paths(&["/a"]));
+    for path in ["/a\"", "/a<", "/a#?", "/a?#"] {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: HOST\r\n\r\n");
+        setup.refused(&request, 400, ReasonCode::AmbiguousPath);
+    }
+}
+
+#[test]
 fn foreign_host_header() {
     let setup = setup();
     for host in ["evil.test", "front.test:PORT", "api.test:1", "api.test.evil.test"] {
@@ -178,6 +195,10 @@ fn ambiguous_paths() {
         "/pub\\..\\secret",
         "/pub/%252e%252e/secret",
         "/pub/..;/secret",
+        "/pub/..%3f/secret",
+        "/pub/%c0%ae%c0%ae/secret",
+        "/pub/%e0%80%ae%e0%80%ae/secret",
+        "/pub%c0%afx",
         "/pub/x%00.png",
         "/pub/%",
     ] {
@@ -187,6 +208,10 @@ fn ambiguous_paths() {
     setup.refused("GET /secret HTTP/1.1\r\nHost: HOST\r\n\r\n", 403, ReasonCode::PathNotListed);
     // The prefix itself is not below itself.
     setup.refused("GET /pub/ HTTP/1.1\r\nHost: HOST\r\n\r\n", 403, ReasonCode::PathNotListed);
+    // An encoded question mark in a file's name is none of these.
+    let answer =
+        setup.send("GET /pub/why%3f.txt HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\n\r\n");
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
 }
 
 #[test]
@@ -198,6 +223,34 @@ fn encoded_slashes_pass_only_where_every_reading_is_permitted() {
     let answer = setup.send(request);
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     assert!(setup.log.text().starts_with("GET /@scope%2fname HTTP/1.1"));
+}
+
+#[test]
+fn headers_that_override_method_or_path() {
+    let overriding = [
+        "X-HTTP-Method-Override: DELETE",
+        "X-HTTP-Method: DELETE",
+        "x-method-override: DELETE",
+        "X-Original-URL: /secret",
+        "X-Rewrite-URL: /secret",
+        "X_Rewrite_URL: /secret",
+    ];
+    for restrict in [|rule: Rule| rule.paths(&["/a"]), |rule: Rule| rule.methods(&["GET"])] {
+        let setup = setup_with(restrict);
+        for header in overriding {
+            let request = format!("GET /a HTTP/1.1\r\nHost: HOST\r\n{header}\r\n\r\n");
+            setup.refused(&request, 400, ReasonCode::MalformedRequest);
+        }
+    }
+    // Where nothing is restricted there is nothing to get around; the host is never named twice.
+    let setup = setup();
+    let answer = setup.send(
+        "GET /a HTTP/1.1\r\nHost: HOST\r\nX-Original-URL: /b\r\nX-Forwarded-Host: evil.test\r\n\
+         Forwarded: host=evil.test\r\nConnection: close\r\n\r\n",
+    );
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    let seen = setup.log.text();
+    assert!(seen.contains("x-original-url: /b") && !seen.contains("evil.test"), "{seen}");
 }
 
 #[test]
@@ -304,6 +357,62 @@ fn junk_before_http_does_not_make_it_raw() {
     assert_eq!(setup.log.connections(), 0);
 }
 
+/// A plain server behind a rule, and a proxy in front of it.
+fn plain(shape: impl Fn(Rule) -> Rule) -> Setup {
+    let world = World::new();
+    world.names("127.0.0.1 api.test\n");
+    let (origin, log) = lenient("127.0.0.1:0", None, OK);
+    world.rules(vec![shape(Rule::new("api.test", &[origin.port()]))]);
+    let (running, proxy) = world.explicit();
+    Setup { world, proxy, port: origin.port(), log, running }
+}
+
+#[test]
+fn bytes_that_nobody_reads_do_not_lead_around_method_and_path_rules() {
+    for restrict in [|rule: Rule| rule.paths(&["/a"]), |rule: Rule| rule.methods(&["POST"])] {
+        let setup = plain(restrict);
+        let host = format!("api.test:{}", setup.port);
+        for opening in [
+            &b"SSH-2.0-junk\r\nGET /secret HTTP/1.1\r\n"[..],
+            b"GET  /secret\r\n\r\n",
+            b"GET\t/secret\r\n\r\n",
+            b"GET\xa0/secret\r\n\r\n",
+            b"GET\x0b/secret\r\n\r\n",
+            b"\x01\nGET /secret HTTP/1.1\r\n\r\n",
+            b"{}",
+        ] {
+            let mut stream = tunnel(setup.proxy, &host);
+            stream.write_all(opening).unwrap();
+            stream.shutdown(std::net::Shutdown::Write).unwrap();
+            let answer = read_all(&mut stream);
+            let refused = answer.is_empty() || answer.starts_with("HTTP/1.1 4");
+            assert!(refused, "{}: {answer}", opening.escape_ascii());
+        }
+        let refused = setup.world.trail.denied();
+        let unread = refused.iter().filter(|r| r.reason == ReasonCode::UnsupportedProtocol);
+        assert!(unread.count() >= 2, "{:#?}", setup.world.trail.lines());
+        // Nor does waiting until the server would have spoken.
+        let mut stream = tunnel(setup.proxy, &host);
+        std::thread::sleep(Duration::from_millis(600));
+        stream.write_all(b"\0\0\0\x08junk\r\n\r\n").unwrap();
+        assert_eq!(read_all(&mut stream), "");
+        assert_eq!(setup.log.connections(), 0, "{}", setup.log.text());
+    }
+    // Requests that the rule names pass, and where nothing is restricted, so do bytes.
+    let setup = plain(|rule| rule.paths(&["/a"]));
+    let mut stream = tunnel(setup.proxy, &format!("api.test:{}", setup.port));
+    write!(stream, "GET /a HTTP/1.1\r\nHost: api.test:{}\r\n\r\n", setup.port).unwrap();
+    assert!(read_head(&mut stream).starts_with("HTTP/1.1 200"));
+    let setup = plain(|rule| rule);
+    let mut stream = tunnel(setup.proxy, &format!("api.test:{}", setup.port));
+    stream.write_all(b"junk\r\n\r\n").unwrap();
+    assert!(read_head(&mut stream).starts_with("HTTP/1.1 200"));
+    // Until a rule restricts.
+    setup.world.rules(vec![Rule::new("api.test", &[setup.port]).paths(&["/a"])]);
+    assert!(stream.read_to_end(&mut Vec::new()).is_err());
+    setup.world.trail.wait("the end", |r| r.reason == ReasonCode::PathNotListed);
+}
+
 #[test]
 fn odd_connect_targets() {
     let setup = setup();
@@ -384,6 +493,37 @@ fn socks_names_with_nul_userinfo_or_nothing() {
     let mut stream = tls(stream, "api.test", setup.world.ca()).unwrap();
     write!(stream, "GET / HTTP/1.1\r\nHost: api.test:{}\r\n\r\n", setup.port).unwrap();
     assert!(read_head(&mut stream).starts_with("HTTP/1.1 200"));
+}
+
+#[test]
+fn made_up_names_under_a_wildcard_run_out() {
+    let world = World::new();
+    world.names("127.0.0.1 api.test listed.wild.test\n");
+    let (origin, log) = lenient("127.0.0.1:0", None, OK);
+    let port = origin.port();
+    world.rules(vec![Rule::new("*.wild.test", &[port]), Rule::new("api.test", &[port])]);
+    let (_running, proxy) = world.explicit();
+    let connect_to = |host: &str| {
+        let mut stream = connect(proxy);
+        write!(stream, "CONNECT {host}:{port} HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+        let head = read_head(&mut stream);
+        (head, stream)
+    };
+    assert!(connect_to("listed.wild.test").0.starts_with("HTTP/1.1 200"));
+    let label = "x".repeat(60);
+    let refused = (0..400).find(|n| {
+        let (head, _) = connect_to(&format!("{n}.{label}.{label}.wild.test"));
+        head.starts_with("HTTP/1.1 403") && head.contains("limit_reached")
+    });
+    assert!((50..300).contains(&refused.unwrap()), "{refused:?}");
+    // What was known before, and other domains, are not touched.
+    for host in ["listed.wild.test", "api.test"] {
+        let (head, mut stream) = connect_to(host);
+        assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+        write!(stream, "GET / HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n").unwrap();
+        assert!(read_head(&mut stream).starts_with("HTTP/1.1 200"));
+    }
+    assert_eq!(log.connections(), 2);
 }
 
 #[test]

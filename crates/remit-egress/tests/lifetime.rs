@@ -191,6 +191,45 @@ fn upstream_connections_are_kept_but_not_over_a_policy_change() {
 }
 
 #[test]
+fn a_kept_connection_that_the_server_closes_costs_no_request() {
+    let world = World::new();
+    world.names("127.0.0.1 plain.test\n");
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (tell, seen) = std::sync::mpsc::channel();
+    // Every connection is good for one request; the second finds it closed, without a byte.
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let (mut stream, tell) = (stream.unwrap(), tell.clone());
+            std::thread::spawn(move || {
+                tell.send(read_head(&mut stream)).unwrap();
+                let _ = stream.write_all(OK);
+                tell.send(read_head(&mut stream)).unwrap();
+            });
+        }
+    });
+    world.rules(vec![Rule::new("plain.test", &[port])]);
+    let (_running, proxy) = world.explicit();
+    let own = format!("plain.test:{port}");
+    let mut stream = tunnel(proxy, &own);
+    let mut ask = |method: &str| {
+        write!(stream, "{method} / HTTP/1.1\r\nHost: {own}\r\nContent-Length: 0\r\n\r\n").unwrap();
+        let head = read_head(&mut stream);
+        let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+        let length = length.unwrap().parse().unwrap();
+        stream.read_exact(&mut vec![0; length]).unwrap();
+        head
+    };
+    assert!(ask("GET").starts_with("HTTP/1.1 200"));
+    assert!(ask("GET").starts_with("HTTP/1.1 200"));
+    assert_eq!(seen.iter().take(3).filter(|head| head.starts_with("GET")).count(), 3);
+    // What might happen twice is not sent twice.
+    assert!(ask("POST").starts_with("HTTP/1.1 502"));
+    assert!(seen.recv().unwrap().starts_with("POST"));
+    assert!(seen.try_recv().is_err());
+}
+
+#[test]
 fn a_plain_stream_through_the_proxy_is_cut_as_well() {
     let world = World::new();
     world.names("127.0.0.1 plain.test\n");

@@ -14,7 +14,8 @@ use std::{
 use bytes::Bytes;
 use common::{
     client::{client_config, read_all, read_head, tls, tunnel},
-    origin::proper,
+    netns::isolated,
+    origin::{OK, lenient, proper},
     policy::Rule,
     world::World,
 };
@@ -53,6 +54,18 @@ impl Setup {
         B::Data: Send,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
+        self.h2_with(hyper::client::conn::http2::Builder::new(TokioExecutor::new())).await
+    }
+
+    async fn h2_with<B>(
+        &self,
+        builder: hyper::client::conn::http2::Builder<TokioExecutor>,
+    ) -> hyper::client::conn::http2::SendRequest<B>
+    where
+        B: hyper::body::Body + Unpin + Send + 'static,
+        B::Data: Send,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
         let stream = tunnel(self.proxy, &format!("api.test:{}", self.port));
         stream.set_nonblocking(true).unwrap();
         let stream = tokio::net::TcpStream::from_std(stream).unwrap();
@@ -60,10 +73,7 @@ impl Setup {
         let name = "api.test".to_owned().try_into().unwrap();
         let stream = tokio_rustls::TlsConnector::from(config).connect(name, stream).await.unwrap();
         assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
-        let (sender, connection) =
-            hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
-                .await
-                .unwrap();
+        let (sender, connection) = builder.handshake(TokioIo::new(stream)).await.unwrap();
         tokio::spawn(connection);
         sender
     }
@@ -145,6 +155,110 @@ async fn a_large_http2_upload_streams_through() {
     assert_eq!(&body[..], (20 << 20).to_string().as_bytes());
 }
 
+#[tokio::test]
+async fn an_upload_that_outlasts_its_answer_ends_with_its_rule() {
+    let setup = setup(&["h2"], |rule| rule.paths(&["/early"]));
+    let mut sender = setup.h2().await;
+    let (give, take) = tokio::sync::mpsc::channel::<Result<Frame<Bytes>, Infallible>>(1);
+    let chunk = || Ok(Frame::data(Bytes::from(vec![b'x'; 1000])));
+    give.send(chunk()).await.unwrap();
+    let request = Request::post(setup.url("/early")).body(StreamBody::new(Receiver(take))).unwrap();
+    let response = sender.send_request(request).await.unwrap();
+    assert_eq!(&response.into_body().collect().await.unwrap().to_bytes()[..], b"taken");
+    for _ in 0..5 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        give.send(chunk()).await.expect("the upload goes on");
+    }
+    setup.world.rules(vec![Rule::new("api.test", &[setup.port]).paths(&["/other"])]);
+    let cut = async {
+        while give.send(chunk()).await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(5), cut).await.expect("the upload ends");
+    assert!(setup.world.trail.has(ReasonCode::PathNotListed));
+}
+
+#[tokio::test]
+async fn streams_under_way_are_bounded_over_all_connections() {
+    let setup = setup(&["h2"], |rule| rule);
+    let get = |path| Request::get(setup.url(path)).body(Empty::<Bytes>::new()).unwrap();
+    let mut connections = Vec::new();
+    for count in [100; 10].into_iter().chain([24]) {
+        let mut sender = setup.h2().await;
+        let waiting: Vec<_> = (0..count).map(|_| sender.send_request(get("/hang"))).collect();
+        connections.push((sender, waiting));
+    }
+    let permitted = || {
+        let trail = setup.world.trail.lines();
+        trail
+            .iter()
+            .filter(|line| line.starts_with("http_request") && line.contains("/hang"))
+            .count()
+    };
+    while permitted() < 1024 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let mut sender = setup.h2().await;
+    let mut asking = std::pin::pin!(sender.send_request(get("/")));
+    let early = tokio::time::timeout(Duration::from_millis(500), &mut asking).await;
+    assert!(early.is_err(), "it waits for a share");
+    connections.pop();
+    let response = tokio::time::timeout(Duration::from_secs(10), asking).await;
+    assert_eq!(response.expect("a share came free").unwrap().status(), 200);
+}
+
+/// Server connections opened so far.
+fn dialled(setup: &Setup) -> usize {
+    setup.world.trail.lines().iter().filter(|line| line.contains("dialling")).count()
+}
+
+#[tokio::test]
+async fn downloads_that_nobody_reads_stop_nobody_else() {
+    let setup = setup(&["h2"], |rule| rule);
+    // A program whose own window is large, so that only the proxy's could stop it.
+    let mut builder = hyper::client::conn::http2::Builder::new(TokioExecutor::new());
+    builder.initial_connection_window_size(128 << 20).initial_stream_window_size(64 << 10);
+    let get = |path| Request::get(setup.url(path)).body(Empty::<Bytes>::new()).unwrap();
+    let mut stalling = setup.h2_with(builder).await;
+    let mut stalled = Vec::new();
+    for _ in 0..20 {
+        stalled.push(stalling.send_request(get("/big")).await.unwrap());
+    }
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let mut other = setup.h2().await;
+    for sender in [&mut other, &mut stalling] {
+        let asking = async {
+            let response = sender.send_request(get("/")).await.unwrap();
+            response.into_body().collect().await.unwrap().to_bytes().len()
+        };
+        let length = tokio::time::timeout(Duration::from_secs(5), asking).await;
+        assert_eq!(length.expect("an answer in spite of the stalled ones"), 1024);
+    }
+    drop(stalled);
+}
+
+#[tokio::test]
+async fn requests_one_after_the_other_use_one_server_connection() {
+    let setup = setup(&["h2"], |rule| rule);
+    let get = || Request::get(setup.url("/")).body(Empty::<Bytes>::new()).unwrap();
+    for _ in 0..2 {
+        let mut sender = setup.h2().await;
+        for _ in 0..3 {
+            let response = sender.send_request(get()).await.unwrap();
+            response.into_body().collect().await.unwrap();
+        }
+        assert_eq!(dialled(&setup), 1);
+    }
+    // And so do streams side by side, as many as can all stall.
+    let mut sender = setup.h2().await;
+    let all: Vec<_> = (0..10).map(|_| sender.send_request(get())).collect();
+    for one in all {
+        one.await.unwrap().into_body().collect().await.unwrap();
+    }
+    assert_eq!(dialled(&setup), 1);
+}
+
 #[test]
 fn events_arrive_as_they_are_sent() {
     let setup = setup(&["h2", "http/1.1"], |rule| rule);
@@ -195,6 +309,28 @@ fn uploads_chunked_sized_and_with_expectation() {
 }
 
 #[test]
+fn a_body_reaches_the_server_whatever_the_method() {
+    let world = World::new();
+    world.names("127.0.0.1 plain.test\n");
+    let (origin, log) = lenient("127.0.0.1:0", None, OK);
+    world.rules(vec![Rule::new("plain.test", &[origin.port()])]);
+    let (_running, proxy) = world.explicit();
+    let own = format!("plain.test:{}", origin.port());
+    for method in ["GET", "DELETE", "POST"] {
+        let mut stream = tunnel(proxy, &own);
+        let head = format!("{method} /{method} HTTP/1.1\r\nHost: {own}\r\n");
+        stream.write_all(head.as_bytes()).unwrap();
+        stream.write_all(b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n").unwrap();
+        assert!(read_head(&mut stream).starts_with("HTTP/1.1 200"));
+        std::thread::sleep(Duration::from_millis(100));
+        let seen = log.text();
+        let sent = seen.split(&format!("{method} /{method}")).nth(1).unwrap();
+        assert_eq!(sent.matches("transfer-encoding: chunked").count(), 1, "{seen}");
+        assert!(sent.contains("3\r\nabc\r\n0\r\n\r\n"), "{seen}");
+    }
+}
+
+#[test]
 fn websocket_bytes_pass_after_101_and_the_path_is_decided_on() {
     let setup = setup(&["h2", "http/1.1"], |rule| rule.paths(&["/ws"]));
     let ask = |path: &str| {
@@ -224,6 +360,41 @@ fn websocket_bytes_pass_after_101_and_the_path_is_decided_on() {
     // The permission is still in use.
     setup.world.rules(vec![]);
     assert!(stream.read(&mut [0; 10]).is_err());
+}
+
+#[test]
+fn upgraded_connections_keep_their_places() {
+    // In a process of its own, so that few descriptors mean few places.
+    if !isolated() {
+        return;
+    }
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = Some(224);
+    setrlimit(Resource::Nofile, limit).unwrap();
+    let setup = setup(&["http/1.1"], |rule| rule);
+    let upgrade = |stream: &mut common::client::Tls| {
+        let host = format!("api.test:{}", setup.port);
+        let head = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+                    Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n";
+        write!(stream, "GET /ws HTTP/1.1\r\nHost: {host}\r\n{head}").unwrap();
+        assert!(read_head(stream).starts_with("HTTP/1.1 101"));
+    };
+    // 224 descriptors carry 32 connections, and one client gets half of them.
+    let mut open = Vec::new();
+    for _ in 0..16 {
+        let mut stream = setup.open();
+        upgrade(&mut stream);
+        open.push(stream);
+    }
+    std::thread::sleep(Duration::from_millis(100));
+    let mut refused = common::client::connect(setup.proxy);
+    let _ = refused.write_all(b"CONNECT x:1 HTTP/1.1\r\n\r\n");
+    assert_eq!(read_all(&mut refused), "");
+    open.pop();
+    std::thread::sleep(Duration::from_millis(200));
+    let mut stream = setup.open();
+    upgrade(&mut stream);
 }
 
 #[test]
@@ -325,6 +496,21 @@ fn raw_tcp_by_name_in_both_orders() {
         let mut all = Vec::new();
         stream.read_to_end(&mut all).unwrap();
         assert_eq!(all, [b"hello\n", first].concat());
+    }
+    // Messages without an end of line, also after the wait for the server's greeting.
+    for wait in [0, 600] {
+        for (first, end) in [("ruok", true), ("{\"id\":1}", false)] {
+            let mut stream = tunnel(proxy, &format!("raw.test:{port}"));
+            std::thread::sleep(Duration::from_millis(wait));
+            stream.write_all(first.as_bytes()).unwrap();
+            if end {
+                stream.shutdown(std::net::Shutdown::Write).unwrap();
+            }
+            let expected = format!("hello\n{first}");
+            let mut all = vec![0u8; expected.len()];
+            stream.read_exact(&mut all).unwrap();
+            assert_eq!(String::from_utf8_lossy(&all), expected);
+        }
     }
     let mut stream = tunnel(proxy, &format!("raw.test:{port}"));
     let mut greeting = [0u8; 6];

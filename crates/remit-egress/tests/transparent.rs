@@ -385,8 +385,10 @@ fn a_listed_literal_address_is_reached_and_its_neighbour_is_not() {
     setup.egress.open_at(&host, address, &[80]).unwrap();
     let out = setup.curl(&["http://10.7.0.9/"]);
     assert!(out.contains("address_refused"), "{out}");
-    let networks = Rule::new("10.7.0.9", &[80]).networks(&["10.7.0.9/32"]);
+    let networks = Rule::new("10.7.0.9", &[80, 81]).networks(&["10.7.0.9/32"]);
     setup.world.rules(vec![networks]);
+    // A second rule's port does not close the first one's.
+    setup.egress.open_at(&host, address, &[81]).unwrap();
     let out = setup.curl(&["http://10.7.0.9/headers"]);
     assert!(out.contains("host: 10.7.0.9"), "{out}");
     let out = setup.curl(&["http://10.7.0.10/"]);

@@ -95,6 +95,7 @@ impl NetworkRules {
         self.connect(&Host::Address(address.to_canonical()), port, present, now)
     }
 
+    /// An empty method and path stand for any request: no rule that restricts them fits.
     pub(crate) fn request(
         &self,
         (host, port): (&Host, u16),

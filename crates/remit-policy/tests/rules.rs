@@ -265,6 +265,18 @@ fn n2_methods_and_paths_any_rule_that_fits() {
             (http("GET", "a.test", 443, "/v1/x"), "permit"),
         ],
     );
+    // Without method and path it is any request: permitted only by a rule that restricts neither.
+    let any = || http("", "a.test", 443, "");
+    table(only, &[(any(), "path_not_listed")]);
+    table(
+        r#""network": {"egressHosts": [
+            {"host": "a.test", "methods": ["GET"]}, {"host": "a.test", "paths": ["/*"]}]}"#,
+        &[(any(), "method_not_listed")],
+    );
+    table(
+        r#""network": {"egressHosts": [{"host": "a.test", "methods": ["GET"]}, "a.test"]}"#,
+        &[(any(), "permit")],
+    );
 }
 
 #[test]

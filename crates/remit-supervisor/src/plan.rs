@@ -13,7 +13,7 @@ use remit_core::{
 };
 use remit_egress::Authority;
 use remit_manifest::{
-    CpuLimit, Execute, FileRule, HostRule, Manifest, ManifestSource, Sha256Digest, Variables,
+    CpuLimit, Execute, FileRule, Manifest, ManifestSource, Sha256Digest, Variables,
 };
 use remit_policy::{Policy, PolicyEnv};
 use remit_sandbox::plan::{
@@ -350,17 +350,25 @@ fn grants(manifest: &Manifest) -> Vec<GrantMount> {
 }
 
 /// Hosts that programs reach without a lookup: listed literal IPv4 addresses, and `localhost`.
+/// Listed literal addresses, and `localhost`, with the ports of all their rules.
 fn literals(manifest: &Manifest) -> Vec<(Host, Ipv4Addr, Arc<[u16]>)> {
-    let literal = |rule: &HostRule| {
-        let HostPattern::Exact(host) = &rule.pattern else { return None };
+    let mut all: Vec<(Host, Ipv4Addr, Arc<[u16]>)> = Vec::new();
+    for rule in &manifest.network.hosts {
+        let HostPattern::Exact(host) = &rule.pattern else { continue };
         let address = match host {
             Host::Address(IpAddr::V4(address)) => *address,
             Host::Name(name) if &**name == "localhost" => Ipv4Addr::LOCALHOST,
-            _ => return None,
+            _ => continue,
         };
-        Some((host.clone(), address, Arc::clone(&rule.ports)))
-    };
-    manifest.network.hosts.iter().filter_map(literal).collect()
+        let known = all.iter_mut().find(|(own, at, _)| own == host && *at == address);
+        let Some((_, _, ports)) = known else {
+            all.push((host.clone(), address, Arc::clone(&rule.ports)));
+            continue;
+        };
+        let more = rule.ports.iter().filter(|port| !ports.contains(port));
+        *ports = ports.iter().chain(more).copied().collect();
+    }
+    all
 }
 
 fn policy_env(entry: &Entry, home: &RemitHome, manifest: &Path) -> PolicyEnv {
@@ -458,4 +466,26 @@ pub(crate) fn session_id() -> std::io::Result<SessionId> {
     let mut bytes = [0u8; 10];
     getrandom::fill(&mut bytes).map_err(std::io::Error::other)?;
     Ok(SessionId::from_random(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn two_rules_for_one_literal_address_keep_both_their_ports() {
+        let text = r#"{"agent": "a.b", "permissions": {"network": {"egressHosts": [
+            {"host": "10.0.0.9", "ports": [5432]}, "localhost:8080",
+            {"host": "10.0.0.9", "ports": [80, 5432], "methods": ["GET"]}, "localhost:9090",
+            "a.test", "*.b.test"]}}}"#;
+        let variables = Variables { home: "/h".into(), workdir: "/w".into() };
+        let source = ManifestSource::from_text("m", text);
+        let found = literals(&Manifest::parse(&source, &variables).unwrap());
+        let found: Vec<(String, &[u16])> =
+            found.iter().map(|(host, _, ports)| (host.to_string(), &ports[..])).collect();
+        let expected: [(String, &[u16]); 2] =
+            [("10.0.0.9".into(), &[5432, 80]), ("localhost".into(), &[8080, 9090])];
+        assert_eq!(found, expected);
+    }
 }

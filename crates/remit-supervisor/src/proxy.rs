@@ -60,6 +60,7 @@ pub fn serve_proxy(
         let pem = fs::read_to_string(path).step("read the upstream CA")?;
         trust = trust.with_pem(&pem).map_err(|error| egress(&error))?;
     }
+    raise_open_files().step("raise the limit of open files")?;
     rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)
         .step("protect the proxy's memory")?;
     let home = RemitHome::from_environment(&person);
@@ -133,6 +134,14 @@ async fn until_stopped(store: &PolicyStore, guard: &Guard, ready: impl FnOnce())
             () = tokio::time::sleep(wait) => {}
         }
     }
+}
+
+/// Each client takes several descriptors, and there is one process for all of them.
+fn raise_open_files() -> io::Result<()> {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    Ok(setrlimit(Resource::Nofile, limit)?)
 }
 
 fn session_id() -> Result<SessionId, RunError> {

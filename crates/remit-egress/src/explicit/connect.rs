@@ -7,32 +7,34 @@ use std::{
 };
 
 use bytes::{Buf, BytesMut};
-use http::Request;
+use http::{HeaderValue, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use remit_core::{Denial, Host};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
-    sync::mpsc::UnboundedSender,
-    task::JoinSet,
+    sync::watch,
     time::timeout,
 };
 
 use crate::{
     connection::{refuse_unnamed, serve_admitted},
     engine::Engine,
-    http::{Authority, Flow, Head, HeadError, Target, Wire, read_head, serve_forward},
+    http::{Authority, Flow, Head, HeadError, Payload, Target, Wire, read_head, serve_forward},
     leg::{Leg, Side},
     live::{Live, lock},
+    places::Place,
     refusal,
     tls::{AgentStream, Prefixed},
 };
 
-/// What one client connection may reach, by name and port.
-type Flows = Mutex<HashMap<(Host, u16), Arc<Flow>>>;
-
 /// Reads the first head and serves a tunnel or forwarded requests.
-pub(super) async fn handle(engine: Arc<Engine>, mut stream: TcpStream, mut seen: BytesMut) {
+pub(super) async fn handle(
+    engine: Arc<Engine>,
+    mut stream: TcpStream,
+    mut seen: BytesMut,
+    place: Arc<Place>,
+) {
     let head = match timeout(HEAD, first_head(&mut stream, &mut seen)).await {
         Ok(Some(Ok(head))) => head,
         Ok(Some(Err(detail))) => {
@@ -44,9 +46,9 @@ pub(super) async fn handle(engine: Arc<Engine>, mut stream: TcpStream, mut seen:
     match head.target {
         Target::Tunnel(text) => {
             seen.advance(head.length);
-            tunnel(engine, stream, &text, seen).await;
+            tunnel(engine, stream, &text, seen, &place).await;
         }
-        Target::Resource => forward(engine, stream, seen).await,
+        Target::Resource => forward(engine, stream, seen, place).await,
     }
 }
 
@@ -66,7 +68,13 @@ async fn first_head(
     }
 }
 
-async fn tunnel(engine: Arc<Engine>, mut stream: TcpStream, text: &str, early: BytesMut) {
+async fn tunnel(
+    engine: Arc<Engine>,
+    mut stream: TcpStream,
+    text: &str,
+    early: BytesMut,
+    place: &Arc<Place>,
+) {
     let named = match Authority::parse(text) {
         Ok(Authority { host, port: Some(port) }) => Ok((host, port)),
         Ok(_) => Err("CONNECT without a port"),
@@ -79,7 +87,7 @@ async fn tunnel(engine: Arc<Engine>, mut stream: TcpStream, text: &str, early: B
             return say_no(stream, &denial).await;
         }
     };
-    let admission = match engine.admit(&host, port).await {
+    let admission = match engine.admit_said(&host, port, place).await {
         Ok(admission) => admission,
         Err(denial) => return say_no(stream, &denial).await,
     };
@@ -100,68 +108,98 @@ async fn tunnel(engine: Arc<Engine>, mut stream: TcpStream, text: &str, early: B
 }
 
 /// Requests in absolute form; each may name another host.
-async fn forward(engine: Arc<Engine>, stream: TcpStream, seen: BytesMut) {
-    let flows: Arc<Flows> = Arc::default();
-    let (opened, mut fresh) = tokio::sync::mpsc::unbounded_channel::<Arc<Live>>();
+async fn forward(engine: Arc<Engine>, stream: TcpStream, seen: BytesMut, place: Arc<Place>) {
+    let (current, mut changes) = watch::channel(None);
+    let client = Arc::new(Client { engine, place, flows: Mutex::default(), current });
     let choose = move |request: Request<Incoming>, wire: Arc<Wire>| {
-        let (engine, flows, opened) = (Arc::clone(&engine), Arc::clone(&flows), opened.clone());
-        async move {
-            match choose(&engine, &flows, &request, &opened).await {
-                Ok(flow) => flow.answer(request, Some(wire)).await,
-                Err(mut denial) => {
-                    if let Some(fault) = wire.take_up() {
-                        denial = refuse_unnamed(&engine, "proxy request", fault.detail);
-                    }
-                    refusal::response(&denial)
-                }
-            }
-        }
+        let client = Arc::clone(&client);
+        async move { client.answer(request, wire).await }
     };
     let leg = Leg::new(stream, Side::Refused);
     let serving = serve_forward(AgentStream::Plain(Prefixed::new(leg, seen)), choose);
     tokio::pin!(serving);
-    let mut ends = JoinSet::new();
     loop {
+        // HTTP/1 answers one request after the other, so one host's permission is in use.
+        let live: Option<Arc<Live>> = changes.borrow_and_update().clone();
+        let ended = async {
+            match &live {
+                Some(live) => live.ended().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             () = &mut serving => return,
-            Some(live) = fresh.recv() => {
-                ends.spawn(async move { live.ended().await });
-            }
-            // What is streaming now may be what ended; a client opens another connection.
-            Some(_) = ends.join_next() => return,
+            Ok(()) = changes.changed() => {}
+            // What is streaming now ended; a client opens another connection.
+            () = ended => return,
         }
     }
 }
 
-/// The flow of a request's host. Connections to it are decided on once per client connection, and
-/// again when the permission has ended.
-async fn choose(
-    engine: &Arc<Engine>,
-    flows: &Flows,
-    request: &Request<Incoming>,
-    opened: &UnboundedSender<Arc<Live>>,
-) -> Result<Arc<Flow>, Denial> {
-    let uri = request.uri();
-    let text = uri.authority().map(http::uri::Authority::as_str).unwrap_or_default();
-    let unnamed = |detail| refuse_unnamed(engine, &format!("proxy request {text}"), detail);
-    if uri.scheme_str() != Some("http") {
-        return Err(unnamed("a proxied request must name an http: URL"));
+/// One client connection, and what it may reach by name and port.
+struct Client {
+    engine: Arc<Engine>,
+    place: Arc<Place>,
+    flows: Mutex<HashMap<(Host, u16), Arc<Flow>>>,
+    current: watch::Sender<Option<Arc<Live>>>,
+}
+
+impl Client {
+    async fn answer(&self, request: Request<Incoming>, wire: Arc<Wire>) -> Response<Payload> {
+        let (under_way, fault) = wire.take_up();
+        let chosen = match fault {
+            None => self.choose(&request).await,
+            Some(fault) => Err(refuse_unnamed(&self.engine, "proxy request", fault.detail)),
+        };
+        match chosen {
+            Ok(flow) => {
+                let mut response = flow.answer_taken(request, Some(wire), None).await;
+                response.body_mut().until_its_end(Some(under_way));
+                response
+            }
+            Err(denial) => {
+                // Nobody else says that an upgrade came to nothing.
+                wire.settle_upgrade(false);
+                let mut response = refusal::response(&denial);
+                let upgrading = request.headers().contains_key(header::UPGRADE);
+                if upgrading || response.status() == StatusCode::BAD_REQUEST {
+                    let close = HeaderValue::from_static("close");
+                    response.headers_mut().insert(header::CONNECTION, close);
+                }
+                response
+            }
+        }
     }
-    let named = Authority::parse(text).map_err(|fault| unnamed(fault.detail))?;
-    let key = (named.host, named.port.unwrap_or(80));
-    let known = lock(flows).get(&key).filter(|flow| !flow.registered.live.is_ended()).cloned();
-    if let Some(flow) = known {
-        return Ok(flow);
+
+    /// The flow of a request's host. Connections to it are decided on once per client connection,
+    /// and again when the permission has ended.
+    async fn choose(&self, request: &Request<Incoming>) -> Result<Arc<Flow>, Denial> {
+        let uri = request.uri();
+        let text = uri.authority().map(http::uri::Authority::as_str).unwrap_or_default();
+        let what = format!("proxy request {text}");
+        let unnamed = |detail| refuse_unnamed(&self.engine, &what, detail);
+        if uri.scheme_str() != Some("http") {
+            return Err(unnamed("a proxied request must name an http: URL"));
+        }
+        let named = Authority::parse(text).map_err(|fault| unnamed(fault.detail))?;
+        let key = (named.host, named.port.unwrap_or(80));
+        let known = lock(&self.flows).get(&key).cloned();
+        let flow = match known.filter(|flow| !flow.registered.live.is_ended()) {
+            Some(flow) => flow,
+            None => {
+                let admission = self.engine.admit_said(&key.0, key.1, &self.place).await?;
+                let flow = Arc::new(Flow::new(Arc::clone(&self.engine), admission, false));
+                let mut flows = lock(&self.flows);
+                if flows.len() >= MOST_FLOWS {
+                    flows.clear();
+                }
+                flows.insert(key, Arc::clone(&flow));
+                flow
+            }
+        };
+        self.current.send_replace(Some(Arc::clone(&flow.registered.live)));
+        Ok(flow)
     }
-    let admission = engine.admit(&key.0, key.1).await?;
-    let flow = Arc::new(Flow::new(Arc::clone(engine), admission, false));
-    let _ = opened.send(Arc::clone(&flow.registered.live));
-    let mut flows = lock(flows);
-    if flows.len() >= MOST_FLOWS {
-        flows.clear();
-    }
-    flows.insert(key, Arc::clone(&flow));
-    Ok(flow)
 }
 
 async fn say_no(mut stream: TcpStream, denial: &Denial) {

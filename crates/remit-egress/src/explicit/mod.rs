@@ -3,7 +3,12 @@
 mod connect;
 mod socks;
 
-use std::{io, net::TcpListener, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::{IpAddr, TcpListener},
+    sync::Arc,
+    time::Duration,
+};
 
 use bytes::BytesMut;
 use tokio::{io::AsyncReadExt, net::TcpStream, runtime::Handle, task::JoinHandle, time::timeout};
@@ -66,22 +71,25 @@ impl Drop for ExplicitProxy {
 async fn accept(engine: Arc<Engine>, listener: tokio::net::TcpListener) {
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => {
-                tokio::spawn(handle(Arc::clone(&engine), stream));
+            Ok((stream, peer)) => {
+                tokio::spawn(handle(Arc::clone(&engine), stream, peer.ip()));
             }
             Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
         }
     }
 }
 
-async fn handle(engine: Arc<Engine>, mut stream: TcpStream) {
-    let Ok(_place) = Arc::clone(&engine.places).try_acquire_owned() else { return };
+async fn handle(engine: Arc<Engine>, mut stream: TcpStream, peer: IpAddr) {
+    let Some(place) = engine.places.take_for(peer) else {
+        let _ = stream.set_zero_linger();
+        return;
+    };
     let _ = stream.set_nodelay(true);
     let mut seen = BytesMut::with_capacity(4096);
     let Ok(Ok(1..)) = timeout(FIRST, stream.read_buf(&mut seen)).await else { return };
     match seen.first() {
-        Some(5) => socks::handle(engine, stream, seen).await,
-        _ => connect::handle(engine, stream, seen).await,
+        Some(5) => socks::handle(engine, stream, seen, &place).await,
+        _ => connect::handle(engine, stream, seen, place).await,
     }
 }
 

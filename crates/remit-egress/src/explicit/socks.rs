@@ -18,10 +18,16 @@ use crate::{
     connection::{refuse_unnamed, serve_admitted},
     engine::Engine,
     leg::{Leg, Side},
+    places::Place,
 };
 
 /// Negotiates and serves.
-pub(super) async fn handle(engine: Arc<Engine>, mut stream: TcpStream, seen: BytesMut) {
+pub(super) async fn handle(
+    engine: Arc<Engine>,
+    mut stream: TcpStream,
+    seen: BytesMut,
+    place: &Arc<Place>,
+) {
     let negotiated = timeout(PATIENCE, negotiate(&mut stream, seen)).await;
     let (host, port) = match negotiated {
         Ok(Some(Ok(named))) => named,
@@ -31,7 +37,7 @@ pub(super) async fn handle(engine: Arc<Engine>, mut stream: TcpStream, seen: Byt
         }
         Ok(None) | Err(_) => return,
     };
-    match engine.admit(&host, port).await {
+    match engine.admit_said(&host, port, place).await {
         Err(denial) => {
             let reply = match denial.reason {
                 ReasonCode::UpstreamFailed | ReasonCode::NameNotFound => UNREACHABLE,

@@ -1,10 +1,11 @@
 //! One request: named, judged, decided, sent; or answered with why not.
 
-use std::sync::Arc;
+use std::{io, sync::Arc, time::Duration};
 
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header, uri};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use remit_core::{AccessRequest, Action, Denial, Effect, Permit, ReasonCode, Resource};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::{
     authority::authority,
@@ -58,11 +59,23 @@ impl Flow {
         request: Request<Incoming>,
         wire: Option<Arc<Wire>>,
     ) -> Response<Payload> {
+        let (under_way, fault) = wire.as_ref().map(|wire| wire.take_up()).unzip();
+        let mut response = self.answer_taken(request, wire, fault.flatten()).await;
+        response.body_mut().until_its_end(under_way);
+        response
+    }
+
+    /// Answers a request that was taken up already.
+    pub(crate) async fn answer_taken(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+        wire: Option<Arc<Wire>>,
+        fault: Option<Fault>,
+    ) -> Response<Payload> {
         let version = request.version();
         let upgrading = request.headers().contains_key(header::UPGRADE)
             && wire.is_some()
             && upgrade::is_asked(&request);
-        let fault = wire.as_ref().and_then(|wire| wire.take_up());
         let answered = match fault {
             Some(fault) => Err(self.refuse(fault)),
             None => Arc::clone(&self).forward(request, wire.as_ref(), upgrading).await,
@@ -98,37 +111,56 @@ impl Flow {
         wire: Option<&Arc<Wire>>,
         upgrading: bool,
     ) -> Result<Response<Payload>, Denial> {
+        let h2 = (request.version() == Version::HTTP_2).then(|| self.registered.live.id());
+        let share = if h2.is_some() { Some(self.share().await?) } else { None };
         let permitted = self.decide(&request).await?;
-        let effecting = self.registered.effecting(permitted.request, &permitted.permit);
+        let mut effecting = self.registered.effecting(permitted.request, &permitted.permit);
+        effecting.share = share;
+        let effecting = Arc::new(effecting);
         self.registered.live.count_permitted();
         if upgrading && let Some(wire) = wire {
             return upgrade::forward(self, request, Arc::clone(wire), effecting).await;
         }
-        let h2 = request.version() == Version::HTTP_2;
         let (mut parts, body) = request.into_parts();
         headers::for_server(&mut parts.headers);
-        let mut request = Request::from_parts(parts, Payload::request(body));
-        let mut tries = MOST_TRIES;
+        let chunked = !body.is_end_stream() && body.size_hint().exact().is_none();
+        // Whoever asks twice for the same asks for nothing more (RFC 9110, 9.2.2).
+        let mut spare =
+            (parts.method.is_idempotent() && body.is_end_stream()).then(|| copy(&parts));
+        let mut request = Request::from_parts(parts, Payload::request(body, &effecting));
+        let (mut tries, mut anew) = (MOST_TRIES, false);
         loop {
             let engine = &self.engine;
-            let sender = engine.pool.sender(&engine.dialer, &self.target, self.tls, h2).await?;
+            let (pool, dialer) = (&engine.pool, &engine.dialer);
+            let (sender, kept) = match anew {
+                true => (pool.fresh(dialer, &self.target, self.tls, h2).await?, false),
+                false => pool.sender(dialer, &self.target, self.tls, h2).await?,
+            };
             let (error, unsent) = match sender {
                 PooledSender::H1(mut sender, key) => {
                     self.address(&mut request, Version::HTTP_11)?;
+                    if chunked {
+                        // Without it a body is not sent with methods that rarely have one.
+                        let chunked = HeaderValue::from_static("chunked");
+                        request.headers_mut().insert(header::TRANSFER_ENCODING, chunked);
+                    }
                     match sender.try_send_request(request).await {
                         Ok(response) => {
                             let kept = Some((Arc::clone(engine), sender, key));
-                            let tail = Tail { effecting: Some(effecting), kept };
+                            let tail = Tail { effecting: Some(effecting), kept, ..Tail::default() };
                             return Ok(respond(response, tail));
                         }
                         Err(mut error) => (error.take_message(), error.into_error()),
                     }
                 }
-                PooledSender::H2(mut sender) => {
+                PooledSender::H2(mut sender, lease) => {
                     self.address(&mut request, Version::HTTP_2)?;
+                    request.headers_mut().remove(header::TRANSFER_ENCODING);
+                    request.body_mut().on(&lease);
                     match sender.try_send_request(request).await {
                         Ok(response) => {
-                            let tail = Tail { effecting: Some(effecting), kept: None };
+                            let (effecting, lease) = (Some(effecting), Some(lease));
+                            let tail = Tail { effecting, lease, ..Tail::default() };
                             return Ok(respond(response, tail));
                         }
                         Err(mut error) => (error.take_message(), error.into_error()),
@@ -137,10 +169,24 @@ impl Flow {
             };
             // A kept connection that the server had closed: nothing was sent, so try anew.
             tries = tries.saturating_sub(1);
-            match error {
-                Some(again) if tries > 0 => request = again,
+            match (error, spare.take_if(|_| kept && was_gone(&unsent))) {
+                (Some(again), _) if tries > 0 => request = again,
+                // One that it closed while the request was on its way: no answer came.
+                (None, Some(again)) => {
+                    request = again;
+                    anew = true;
+                }
                 _ => return Err(engine.dialer.failed(&self.target, &unsent.to_string())),
             }
+        }
+    }
+
+    /// A stream's share of what may be under way at once.
+    async fn share(&self) -> Result<OwnedSemaphorePermit, Denial> {
+        let streams = Arc::clone(&self.engine.streams);
+        match tokio::time::timeout(SHARE_PATIENCE, streams.acquire_owned()).await {
+            Ok(Ok(share)) => Ok(share),
+            _ => Err(self.refuse(Fault::new(ReasonCode::LimitReached, "too many streams at once"))),
         }
     }
 
@@ -162,7 +208,15 @@ impl Flow {
         if !request.method().as_str().bytes().all(|byte| !byte.is_ascii_lowercase()) {
             return Err(self.refuse(Fault::malformed("method is not an upper-case token")));
         }
-        let CanonicalPath { path, readings } = path;
+        if headers::overrides(request.headers()) && self.is_restricted() {
+            let detail = "header that overrides the method or path";
+            return Err(self.refuse(Fault::malformed(detail)));
+        }
+        let CanonicalPath { path, readings, overlong } = path;
+        if overlong && self.is_restricted() {
+            let detail = "overlong UTF-8 in the path";
+            return Err(self.refuse(Fault::new(ReasonCode::AmbiguousPath, detail)));
+        }
         let question = self.question(request.method(), path);
         for reading in readings {
             let other = self.question(request.method(), reading);
@@ -182,6 +236,11 @@ impl Flow {
                 Err(denial)
             }
         }
+    }
+
+    /// Whether not every request to the host is permitted.
+    fn is_restricted(&self) -> bool {
+        self.engine.guard.peek(&self.target.any_request()).effect != Effect::Permit
     }
 
     fn question(&self, method: &Method, path: String) -> AccessRequest {
@@ -233,6 +292,31 @@ impl Flow {
 
 /// Connections tried for one request.
 const MOST_TRIES: usize = 6;
+const SHARE_PATIENCE: Duration = Duration::from_secs(30);
+
+/// The request once more, without a body.
+fn copy(parts: &http::request::Parts) -> Request<Payload> {
+    let mut request = Request::new(Payload::Full(None));
+    *request.method_mut() = parts.method.clone();
+    *request.uri_mut() = parts.uri.clone();
+    *request.headers_mut() = parts.headers.clone();
+    request
+}
+
+/// Whether the connection ended instead of answering.
+fn was_gone(error: &hyper::Error) -> bool {
+    let mut cause = std::error::Error::source(error);
+    let mut cut = error.is_incomplete_message() || error.is_closed() || error.is_canceled();
+    while let Some(inner) = cause {
+        cut |= inner.downcast_ref::<io::Error>().is_some_and(|error| {
+            use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+            let kinds = [BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof];
+            kinds.contains(&error.kind())
+        });
+        cause = inner.source();
+    }
+    cut
+}
 
 fn respond(response: Response<Incoming>, tail: Tail) -> Response<Payload> {
     let (mut parts, body) = response.into_parts();

@@ -18,7 +18,8 @@ use tokio::{
 
 use super::{
     chunks::Chunks,
-    head::{Framing, HeadError, Target, read_head},
+    head::{Framing, HeadError, Target, encode_query, read_head},
+    serve::IDLE,
     wire::{Upgrade, Wire},
 };
 use crate::{refusal::Fault, tls::AgentStream};
@@ -34,7 +35,8 @@ pub(crate) struct Gate {
     /// Whether the buffer was judged as far as it can be.
     judged: bool,
     ended: bool,
-    deadline: Instant,
+    /// When the head that is awaited began; the first one begins with the connection.
+    begun: Option<Instant>,
     timer: Option<Pin<Box<Sleep>>>,
 }
 
@@ -62,7 +64,7 @@ impl Gate {
             state: State::Head,
             judged: true,
             ended: false,
-            deadline: Instant::now() + FIRST_HEAD,
+            begun: Some(Instant::now()),
             timer: None,
         }
     }
@@ -77,11 +79,18 @@ impl Gate {
                 }
                 Ok(head) => {
                     self.cleared = head.length;
+                    if head.raw_query {
+                        let rest = self.buffer.split_off(head.length);
+                        self.buffer = encode_query(&self.buffer);
+                        self.cleared = self.buffer.len();
+                        self.buffer.extend_from_slice(&rest);
+                    }
+                    self.begun = None;
                     self.wire.pass_head(head.upgrade);
                     self.judged = false;
                     self.state = match head.framing {
                         _ if head.upgrade => State::Waiting,
-                        Framing::Length(0) => self.next_head(),
+                        Framing::Length(0) => State::Head,
                         Framing::Length(length) => State::Length(length),
                         Framing::Chunked => State::Chunked(Chunks::Size),
                     };
@@ -95,7 +104,7 @@ impl Gate {
                 *left = left.saturating_sub(u64::try_from(here).unwrap_or(u64::MAX));
                 if *left == 0 {
                     self.judged = false;
-                    self.state = self.next_head();
+                    self.state = State::Head;
                 }
             }
             State::Chunked(chunks) => match chunks.advance(&self.buffer) {
@@ -103,7 +112,7 @@ impl Gate {
                     self.cleared = sound;
                     if *chunks == Chunks::End {
                         self.judged = false;
-                        self.state = self.next_head();
+                        self.state = State::Head;
                     }
                 }
                 Err(fault) => {
@@ -114,11 +123,6 @@ impl Gate {
             State::Open => self.cleared = self.buffer.len(),
             State::Waiting | State::Refused | State::Broken => {}
         }
-    }
-
-    fn next_head(&mut self) -> State {
-        self.deadline = Instant::now() + IDLE;
-        State::Head
     }
 
     fn refuse(&mut self, fault: Fault) {
@@ -138,9 +142,9 @@ impl Gate {
                 State::Refused => return Poll::Pending,
                 State::Broken => return Poll::Ready(Err(io::ErrorKind::InvalidData.into())),
                 State::Waiting => match self.wire.upgrade(cx) {
-                    Upgrade::Asked => return Poll::Pending,
+                    Upgrade::Asked => return self.poll_gone(cx),
                     Upgrade::Done => self.state = State::Open,
-                    Upgrade::None => self.state = self.next_head(),
+                    Upgrade::None => self.state = State::Head,
                 },
                 _ => {}
             }
@@ -163,6 +167,15 @@ impl Gate {
         }
     }
 
+    /// Bytes wait until the upgrade is settled, but the end of the program's side ends it, too.
+    fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        while !self.ended && self.buffer.len() < MOST_WAITING {
+            self.judged = false;
+            self.ended = ready!(self.poll_fill(cx))? == 0;
+        }
+        if self.ended { Poll::Ready(Ok(false)) } else { Poll::Pending }
+    }
+
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         // An idle connection waits for a head: it holds little.
         let room = if matches!(self.state, State::Head) { READ_HEAD } else { READ };
@@ -172,27 +185,41 @@ impl Gate {
         reading.as_mut().poll(cx)
     }
 
-    /// Only heads have a time; bodies may be as slow as the program likes.
+    /// Only heads have a time: bodies may be as slow as the program likes, and answers as slow as
+    /// the server.
     fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if !matches!(self.state, State::Head) {
             return Poll::Pending;
         }
-        if !self.buffer.is_empty() {
-            self.deadline = self.deadline.min(Instant::now() + FIRST_HEAD);
-        }
-        let deadline = self.deadline;
-        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
+        let mut due = self.due();
+        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(due)));
         // A timer that was set earlier is moved only when it fires or is too late.
-        if timer.deadline() > deadline {
-            timer.as_mut().reset(deadline);
+        if timer.deadline() > due {
+            timer.as_mut().reset(due);
         }
-        while timer.as_mut().poll(cx).is_ready() {
-            if Instant::now() >= deadline {
+        loop {
+            let Some(timer) = self.timer.as_mut() else { return Poll::Pending };
+            ready!(timer.as_mut().poll(cx));
+            let fired = timer.deadline();
+            due = self.due();
+            if fired >= due {
                 return Poll::Ready(());
             }
-            timer.as_mut().reset(deadline);
+            if let Some(timer) = self.timer.as_mut() {
+                timer.as_mut().reset(due);
+            }
         }
-        Poll::Pending
+    }
+
+    /// When the next head must be there, or when to look again while a request is answered:
+    /// nobody tells the gate when that is over.
+    fn due(&mut self) -> Instant {
+        let now = Instant::now();
+        let Some(idle) = self.wire.idle_since() else { return now + IDLE };
+        if !self.buffer.is_empty() {
+            self.begun.get_or_insert(now);
+        }
+        self.begun.map_or(idle + IDLE, |begun| begun + FIRST_HEAD)
     }
 }
 
@@ -249,5 +276,5 @@ impl Write for Gate {
 const PLACEHOLDER: &[u8] = b"GET / HTTP/1.1\r\nhost: refused.invalid\r\nconnection: close\r\n\r\n";
 const READ: usize = 16 << 10;
 const READ_HEAD: usize = 4 << 10;
+const MOST_WAITING: usize = 16 << 10;
 const FIRST_HEAD: Duration = Duration::from_secs(30);
-const IDLE: Duration = Duration::from_secs(600);

@@ -4,6 +4,8 @@
 //! ways is refused, never repaired. What passes here has one reading: one line ending, one Host,
 //! one framing.
 
+use bytes::BytesMut;
+
 use crate::refusal::Fault;
 
 /// How the body is framed.
@@ -33,6 +35,9 @@ pub(crate) struct Head {
     pub(crate) target: Target,
     /// The connection is to become a WebSocket.
     pub(crate) upgrade: bool,
+    /// The query has bytes that must be percent-encoded before it is a URI's; see
+    /// [`encode_query`].
+    pub(crate) raw_query: bool,
 }
 
 /// Why there is no head yet, or will never be.
@@ -73,6 +78,31 @@ pub(crate) fn read_head(bytes: &[u8]) -> Result<Head, HeadError> {
     let Some(request) = request else { return Err(fault("no request line")) };
     let length = window.len().saturating_sub(rest.len());
     fields.conclude(request, length).map_err(HeadError::Fault)
+}
+
+/// A sound head with its query percent-encoded, as RFC 3986 (2.1 and 3.4) has it.
+pub(crate) fn encode_query(head: &[u8]) -> BytesMut {
+    let mut out = BytesMut::with_capacity(head.len().saturating_add(64));
+    let (mut in_query, mut in_line) = (false, true);
+    for byte in head {
+        in_line &= *byte != b'\r';
+        in_query |= *byte == b'?';
+        if in_line && in_query && is_raw(byte) {
+            out.extend_from_slice(match byte {
+                b'"' => b"%22",
+                b'<' => b"%3C",
+                _ => b"%3E",
+            });
+        } else {
+            out.extend_from_slice(&[*byte]);
+        }
+    }
+    out
+}
+
+/// What no URI may hold, though programs send it in queries.
+const fn is_raw(byte: &u8) -> bool {
+    matches!(byte, b'"' | b'<' | b'>')
 }
 
 /// The next line without its CRLF. Bare CR, bare LF and NUL are faults (RFC 9112, 2.2).
@@ -136,6 +166,7 @@ struct RequestLine {
     target: Target,
     get: bool,
     http_1_0: bool,
+    raw_query: bool,
 }
 
 fn request_line(line: &[u8]) -> Result<RequestLine, Fault> {
@@ -154,10 +185,12 @@ fn request_line(line: &[u8]) -> Result<RequestLine, Fault> {
         b"HTTP/1.0" => true,
         _ => return Err(Fault::malformed("version is not HTTP/1.0 or HTTP/1.1")),
     };
-    let plain = |byte: &u8| {
-        matches!(byte, 0x21..=0x7e) && !matches!(byte, b'#' | b'<' | b'>' | b'`' | b'"' | b'\\')
-    };
-    if target.is_empty() || !target.iter().all(plain) {
+    let visible = |byte: &u8| matches!(byte, 0x21..=0x7e) && *byte != b'#';
+    let plain = |byte: &u8| visible(byte) && !matches!(byte, b'<' | b'>' | b'`' | b'"' | b'\\');
+    let query = target.iter().position(|byte| *byte == b'?').unwrap_or(target.len());
+    let (path, query) = target.split_at(query);
+    // Queries are no part of what is decided on, and programs write JSON into them.
+    if path.is_empty() || !path.iter().all(plain) || !query.iter().all(visible) {
         return Err(Fault::new(
             remit_core::ReasonCode::AmbiguousPath,
             "byte in the target that must be percent-encoded",
@@ -177,7 +210,8 @@ fn request_line(line: &[u8]) -> Result<RequestLine, Fault> {
         }
         Target::Resource
     };
-    Ok(RequestLine { target, get: method == b"GET", http_1_0 })
+    let raw_query = query.iter().any(is_raw);
+    Ok(RequestLine { target, get: method == b"GET", http_1_0, raw_query })
 }
 
 #[derive(Default)]
@@ -268,7 +302,8 @@ impl Fields {
             true => Framing::Chunked,
             false => Framing::Length(self.length.unwrap_or(0)),
         };
-        Ok(Head { length, framing, target: request.target, upgrade })
+        let RequestLine { target, raw_query, .. } = request;
+        Ok(Head { length, framing, target, upgrade, raw_query })
     }
 }
 
@@ -317,6 +352,15 @@ mod tests {
     }
 
     #[test]
+    fn queries_are_encoded_and_nothing_else_is() {
+        let head = b"GET /a?q={\"<>\"}?\" HTTP/1.1\r\nHost: x\r\nA: \"?<>\"\r\n\r\n";
+        assert!(read_head(head).unwrap().raw_query);
+        let encoded = b"GET /a?q={%22%3C%3E%22}?%22 HTTP/1.1\r\nHost: x\r\nA: \"?<>\"\r\n\r\n";
+        assert_eq!(&encode_query(head)[..], encoded);
+        assert!(!read_head(encoded).unwrap().raw_query);
+    }
+
+    #[test]
     fn every_ambiguous_head_is_refused() {
         for (head, why) in [
             (&b"GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n"[..], "more than one Host"),
@@ -349,6 +393,9 @@ mod tests {
             (b"GET a HTTP/1.1\r\nHost: a\r\n\r\n", "not a path"),
             (b"GET /a\\b HTTP/1.1\r\nHost: a\r\n\r\n", "percent-encoded"),
             (b"GET /a#b HTTP/1.1\r\nHost: a\r\n\r\n", "percent-encoded"),
+            (b"GET /a?b#c HTTP/1.1\r\nHost: a\r\n\r\n", "percent-encoded"),
+            (b"GET /a\"?b HTTP/1.1\r\nHost: a\r\n\r\n", "percent-encoded"),
+            (b"GET ?b HTTP/1.1\r\nHost: a\r\n\r\n", "percent-encoded"),
             (b"GET /\xc3\xa9 HTTP/1.1\r\nHost: a\r\n\r\n", "percent-encoded"),
             (b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: h2c\r\n\r\n", "Upgrade to something"),
             (b"GET / HTTP/1.1\r\nHost: a\r\nHTTP2-Settings: AAA\r\n\r\n", "HTTP/2 without TLS"),

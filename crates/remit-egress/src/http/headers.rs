@@ -27,9 +27,26 @@ pub(crate) fn for_server(headers: &mut HeaderMap) {
     if trailers {
         headers.insert(header::TE, HeaderValue::from_static("trailers"));
     }
+    // The host was decided on; another name for it may not travel beside (RFC 7239, 8).
+    headers.remove(header::FORWARDED);
+    headers.remove("x-forwarded-host");
+    headers.remove("x_forwarded_host");
     // The agent gets its `100 Continue` when the server's connection takes the body.
     headers.remove(header::EXPECT);
     join_cookies(headers);
+}
+
+/// Whether a header asks a server to act on another method or path than the request line's.
+pub(crate) fn overrides(headers: &HeaderMap) -> bool {
+    headers.keys().any(|name| {
+        let name = name.as_str();
+        // To CGI and its heirs a low line is a hyphen (RFC 3875, 4.1.18).
+        let same = |own: &&str| {
+            let hyphened = name.bytes().map(|byte| if byte == b'_' { b'-' } else { byte });
+            own.len() == name.len() && hyphened.eq(own.bytes())
+        };
+        name.starts_with('x') && OVERRIDES.iter().any(same)
+    })
 }
 
 /// Makes a server's response headers fit for the agent.
@@ -46,6 +63,16 @@ pub(crate) fn place_host(headers: &mut HeaderMap, host: HeaderValue, version: Ve
         headers.insert(header::HOST, host);
     }
 }
+
+const OVERRIDES: [&str; 7] = [
+    "x-http-method-override",
+    "x-http-method",
+    "x-method-override",
+    "x-original-url",
+    "x-original-uri",
+    "x-rewrite-url",
+    "x-override-url",
+];
 
 fn drop_hop_by_hop(headers: &mut HeaderMap) {
     if headers.contains_key(header::CONNECTION) {
@@ -97,6 +124,8 @@ mod tests {
             ("te", "trailers"),
             ("proxy-authorization", "Basic eA=="),
             ("expect", "100-continue"),
+            ("forwarded", "host=evil.test"),
+            ("x-forwarded-host", "evil.test"),
             ("cookie", "a=1"),
             ("cookie", "b=2"),
         ] {

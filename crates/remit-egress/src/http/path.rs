@@ -17,6 +17,14 @@ pub(crate) struct CanonicalPath {
     pub(crate) path: String,
     /// How else it may be read; each must be permitted, too.
     pub(crate) readings: Vec<String>,
+    /// It holds bytes that lenient decoders take for other characters; in Latin-1 they are letters.
+    pub(crate) overlong: bool,
+}
+
+impl CanonicalPath {
+    fn plain(path: &str) -> Self {
+        Self { path: path.to_owned(), readings: Vec::new(), overlong: false }
+    }
 }
 
 /// Judges a path as it stands in a request target.
@@ -26,7 +34,7 @@ pub(crate) struct CanonicalPath {
 pub(crate) fn canonical(path: &str) -> Result<CanonicalPath, Fault> {
     let bad = |detail| Err(Fault::new(ReasonCode::AmbiguousPath, detail));
     if path == "*" {
-        return Ok(CanonicalPath { path: path.to_owned(), readings: Vec::new() });
+        return Ok(CanonicalPath::plain(path));
     }
     if !path.starts_with('/') {
         return bad("path does not begin with a slash");
@@ -38,23 +46,29 @@ pub(crate) fn canonical(path: &str) -> Result<CanonicalPath, Fault> {
     if !odd {
         return match path.split('/').any(is_dots) {
             true => bad("dot segment"),
-            false => Ok(CanonicalPath { path: path.to_owned(), readings: Vec::new() }),
+            false => Ok(CanonicalPath::plain(path)),
         };
     }
-    let mut readings = Vec::new();
+    let (mut readings, mut overlong) = (Vec::new(), false);
     let mut layer = path.as_bytes().to_vec();
     for depth in 0..=MOST_LAYERS {
         if layer.iter().any(|byte| *byte < 0x20 || *byte == 0x7f || *byte == b'\\') {
             return bad("encoded control byte or backslash");
         }
-        for strip in [false, true] {
-            let reading = flatten(&layer, strip)?;
+        overlong |= is_overlong(&layer);
+        // To whoever decodes before splitting, the path ends at a question mark or number sign.
+        let end = layer.iter().position(|byte| matches!(byte, b'?' | b'#'));
+        let cut = end.and_then(|end| layer.get(..end));
+        let whole = [(layer.as_slice(), false), (layer.as_slice(), true)];
+        for (bytes, strip) in whole.into_iter().chain(cut.map(|cut| (cut, true))) {
+            let reading = flatten(bytes, strip)?;
             if reading != path && !readings.contains(&reading) {
                 readings.push(reading);
             }
         }
         let Some(next) = decode(&layer, depth == 0)? else {
-            return Ok(CanonicalPath { path: path.to_owned(), readings: relevant(path, readings) });
+            let readings = relevant(path, readings);
+            return Ok(CanonicalPath { path: path.to_owned(), readings, overlong });
         };
         layer = next;
     }
@@ -65,8 +79,16 @@ pub(crate) fn canonical(path: &str) -> Result<CanonicalPath, Fault> {
 /// parameters or percent signs are encoded do the readings differ in what they lead to.
 fn relevant(path: &str, readings: Vec<String>) -> Vec<String> {
     let lower = path.to_ascii_lowercase();
-    let differs = ["%2f", "%25", "%3b", "%2e", ";", "//"].iter().any(|odd| lower.contains(odd));
+    let differs =
+        ["%2f", "%25", "%3b", "%2e", "%3f", "%23", ";", "//"].iter().any(|odd| lower.contains(odd));
     if differs { readings } else { Vec::new() }
+}
+
+/// Characters in more bytes than UTF-8 permits (RFC 3629, 3): `C0 AE` is a dot to some.
+fn is_overlong(layer: &[u8]) -> bool {
+    layer.windows(2).any(|pair| {
+        matches!(pair, [0xc0 | 0xc1, 0x80..=0xbf] | [0xe0, 0x80..=0x9f] | [0xf0, 0x80..=0x8f])
+    })
 }
 
 /// One layer of percent-decoding; `None` when there is nothing to decode.
@@ -170,6 +192,9 @@ mod tests {
             "/pub/%25252e%25252e%25252fadmin",
             "/pub/..;/admin",
             "/pub/..;a=b/admin",
+            "/pub/..%3f/admin",
+            "/pub/..%23",
+            "/pub/..%253fx",
             "/pub/%2e%2e%3b/admin",
             "/pub/%00",
             "/pub/%0d%0aX",
@@ -214,6 +239,19 @@ mod tests {
         assert_eq!(readings("//admin"), ["/admin"]);
         assert_eq!(readings("/a%252fb"), ["/a%2fb", "/a/b"]);
         assert_eq!(readings("/100%25"), ["/100%"]);
+        assert_eq!(readings("/a%3fb"), ["/a?b", "/a"]);
+    }
+
+    #[test]
+    fn overlong_characters_are_seen_in_every_layer() {
+        let overlong = |path| canonical(path).unwrap().overlong;
+        for odd in ["/a/%c0%ae%c0%ae/b", "/a%C0%AFb", "/%e0%80%ae", "/%f0%80%80%ae", "/%25c0%25ae"]
+        {
+            assert!(overlong(odd), "{odd}");
+        }
+        for plain in ["/caf%C3%A9", "/caf%e9", "/%e2%82%ac", "/%C0lbum", "/plain"] {
+            assert!(!overlong(plain), "{plain}");
+        }
     }
 
     proptest! {

@@ -10,10 +10,11 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::{body::Incoming, client::conn::http1::SendRequest};
 
+use super::wire::UnderWay;
 use crate::{
     engine::Engine,
     live::Effecting,
-    upstream::{Pool, PoolKey},
+    upstream::{Lease, Pool, PoolKey},
 };
 
 /// A request's or response's body.
@@ -28,12 +29,17 @@ pub(crate) enum Payload {
     },
 }
 
-/// Held as long as a response's body runs.
+/// Held as long as a body runs.
+#[derive(Default)]
 pub(crate) struct Tail {
-    /// The request's permission is in use.
-    pub(crate) effecting: Option<Effecting>,
+    /// The request's permission is in use: by both bodies, since an upload may outlast the answer.
+    pub(crate) effecting: Option<Arc<Effecting>>,
+    /// The stream's share of a connection.
+    pub(crate) lease: Option<Lease>,
     /// The connection that goes back into the pool.
     pub(crate) kept: Option<(Arc<Engine>, SendRequest<Payload>, PoolKey)>,
+    /// The agent's connection waits for the rest.
+    pub(crate) under_way: Option<UnderWay>,
 }
 
 impl Payload {
@@ -41,15 +47,31 @@ impl Payload {
         Self::Full(Some(bytes))
     }
 
-    pub(crate) const fn request(body: Incoming) -> Self {
-        Self::Stream { body, tail: None }
+    /// A request's body, whose permission is `effecting`.
+    pub(crate) fn request(body: Incoming, effecting: &Arc<Effecting>) -> Self {
+        let effecting = Some(Arc::clone(effecting));
+        Self::Stream { body, tail: Some(Box::new(Tail { effecting, ..Tail::default() })) }
+    }
+
+    /// Keeps the stream's share of a connection to the end of the body.
+    pub(crate) fn on(&mut self, lease: &Lease) {
+        if let Self::Stream { tail: Some(tail), .. } = self {
+            tail.lease = Some(Arc::clone(lease));
+        }
+    }
+
+    /// Keeps `under_way` to the end of the body; a short text of ours is as good as sent.
+    pub(crate) fn until_its_end(&mut self, under_way: Option<UnderWay>) {
+        if let Self::Stream { tail: Some(tail), .. } = self {
+            tail.under_way = under_way;
+        }
     }
 }
 
 fn conclude(tail: &mut Option<Box<Tail>>) {
     if let Some(tail) = tail.take() {
-        let Tail { effecting, kept } = *tail;
-        drop(effecting);
+        let Tail { effecting, lease, kept, under_way } = *tail;
+        drop((effecting, lease, under_way));
         if let Some((engine, sender, key)) = kept {
             let pool: &Pool = &engine.pool;
             pool.give_back(sender, key);

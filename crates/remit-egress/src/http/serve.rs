@@ -1,6 +1,6 @@
 //! Driving HTTP on the agent's side.
 
-use std::{convert::Infallible, sync::Arc};
+use std::{convert::Infallible, pin::pin, sync::Arc, time::Duration};
 
 use http::{Request, Response};
 use hyper::{
@@ -10,6 +10,7 @@ use hyper::{
 };
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use remit_core::Denial;
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::{flow::Flow, gate::Gate, payload::Payload, wire::Wire};
 use crate::{refusal, tls::AgentStream};
@@ -17,20 +18,51 @@ use crate::{refusal, tls::AgentStream};
 /// Serves all requests of a connection that stands for one name and port.
 pub(crate) async fn serve(flow: Arc<Flow>, stream: AgentStream) {
     if stream.is_h2() {
-        let service = service_fn(move |request: Request<Incoming>| {
-            let flow = Arc::clone(&flow);
-            async move { Ok::<_, Infallible>(flow.answer(request, None).await) }
-        });
-        let _ = h2().serve_connection(TokioIo::new(stream), service).await;
-        return;
+        return serve_h2(flow, stream).await;
     }
-    let wire = Arc::new(Wire::default());
+    let wire = Wire::new();
     let gate = Gate::new(stream, Arc::clone(&wire));
     let service = service_fn(move |request: Request<Incoming>| {
         let (flow, wire) = (Arc::clone(&flow), Arc::clone(&wire));
         async move { Ok::<_, Infallible>(flow.answer(request, Some(wire)).await) }
     });
     let _ = h1().serve_connection(gate, service).with_upgrades().await;
+}
+
+async fn serve_h2(flow: Arc<Flow>, stream: AgentStream) {
+    let wire = Wire::new();
+    let service = {
+        let wire = Arc::clone(&wire);
+        service_fn(move |request: Request<Incoming>| {
+            wire.pass_head(false);
+            let (under_way, _) = wire.take_up();
+            let flow = Arc::clone(&flow);
+            async move {
+                let mut response = flow.answer(request, None).await;
+                response.body_mut().until_its_end(Some(under_way));
+                Ok::<_, Infallible>(response)
+            }
+        })
+    };
+    let mut serving = pin!(h2().serve_connection(TokioIo::new(stream), service));
+    tokio::select! {
+        _ = &mut serving => {}
+        () = idle(&wire) => {
+            serving.as_mut().graceful_shutdown();
+            let _ = timeout(FAREWELL, serving).await;
+        }
+    }
+}
+
+/// Resolves when no stream has been under way for a while.
+async fn idle(wire: &Wire) {
+    loop {
+        let since = wire.idle_since().unwrap_or_else(Instant::now);
+        if since.elapsed() >= IDLE {
+            return;
+        }
+        sleep_until(since + IDLE).await;
+    }
 }
 
 /// Serves plain HTTP in which each request names its own host (an explicit proxy's absolute
@@ -40,7 +72,7 @@ where
     C: Fn(Request<Incoming>, Arc<Wire>) -> F + Send + Sync + 'static,
     F: Future<Output = Response<Payload>> + Send + 'static,
 {
-    let wire = Arc::new(Wire::default());
+    let wire = Wire::new();
     let gate = Gate::new(stream, Arc::clone(&wire));
     let choose = Arc::new(choose);
     let service = service_fn(move |request: Request<Incoming>| {
@@ -77,7 +109,7 @@ fn h1() -> http1::Builder {
         // The strict reader has its own deadline for heads.
         .header_read_timeout(None)
         .max_headers(256)
-        .max_buf_size(256 << 10);
+        .max_buf_size(128 << 10);
     server
 }
 
@@ -86,9 +118,20 @@ fn h2() -> http2::Builder<TokioExecutor> {
     server
         .auto_date_header(false)
         .timer(TokioTimer::new())
-        .max_concurrent_streams(128)
+        // A program that is gone without a word, a container say, does not answer.
+        .keep_alive_interval(KEEP_ALIVE)
+        .keep_alive_timeout(FAREWELL)
+        .max_concurrent_streams(100)
         .max_header_list_size(96 << 10)
-        .initial_stream_window_size(1 << 20)
-        .initial_connection_window_size(4 << 20);
+        // Programs are near: small windows cost them nothing, and bound what uploads that the
+        // server does not take can occupy.
+        .initial_stream_window_size(128 << 10)
+        .initial_connection_window_size(256 << 10)
+        .max_send_buf_size(64 << 10);
     server
 }
+
+/// A connection without a request under way ends.
+pub(super) const IDLE: Duration = Duration::from_secs(600);
+const KEEP_ALIVE: Duration = Duration::from_secs(60);
+const FAREWELL: Duration = Duration::from_secs(20);

@@ -1,13 +1,13 @@
 //! WebSocket (RFC 6455): the upgrade is asked of the server first; only its `101` opens the way,
 //! and until then no byte beyond the request passes.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use http::{HeaderValue, Request, Response, StatusCode, Version, header};
 use hyper::{body::Incoming, upgrade::OnUpgrade};
 use hyper_util::rt::TokioIo;
 use remit_core::Denial;
-use tokio::io::copy_bidirectional_with_sizes;
+use tokio::{io::copy_bidirectional_with_sizes, time::timeout};
 
 use super::{
     flow::Flow,
@@ -35,25 +35,26 @@ pub(crate) async fn forward(
     flow: Arc<Flow>,
     mut request: Request<Incoming>,
     wire: Arc<Wire>,
-    effecting: Effecting,
+    effecting: Arc<Effecting>,
 ) -> Result<Response<Payload>, Denial> {
     let agent = hyper::upgrade::on(&mut request);
     let (mut parts, body) = request.into_parts();
     headers::for_server(&mut parts.headers);
     parts.headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
     parts.headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
-    let mut request = Request::from_parts(parts, Payload::request(body));
+    let mut request = Request::from_parts(parts, Payload::request(body, &effecting));
     flow.address(&mut request, Version::HTTP_11)?;
     let engine = &flow.engine;
     let mut sender = engine.pool.dedicated(&engine.dialer, &flow.target, flow.tls).await?;
-    let mut response = sender
-        .send_request(request)
-        .await
-        .map_err(|error| engine.dialer.failed(&flow.target, &error.to_string()))?;
+    let failed = |cause: &str| engine.dialer.failed(&flow.target, cause);
+    let mut response = match timeout(PATIENCE, sender.send_request(request)).await {
+        Ok(answered) => answered.map_err(|error| failed(&error.to_string()))?,
+        Err(_) => return Err(failed("no answer to the upgrade")),
+    };
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
         let (mut parts, body) = response.into_parts();
         headers::for_agent(&mut parts.headers);
-        let tail = Some(Box::new(Tail { effecting: Some(effecting), kept: None }));
+        let tail = Some(Box::new(Tail { effecting: Some(effecting), ..Tail::default() }));
         return Ok(Response::from_parts(parts, Payload::Stream { body, tail }));
     }
     let websocket = response
@@ -61,7 +62,7 @@ pub(crate) async fn forward(
         .get(header::UPGRADE)
         .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"));
     if !websocket {
-        return Err(engine.dialer.failed(&flow.target, "101 for another protocol"));
+        return Err(failed("101 for another protocol"));
     }
     let server = hyper::upgrade::on(&mut response);
     let (mut parts, _) = response.into_parts();
@@ -73,7 +74,7 @@ pub(crate) async fn forward(
     Ok(Response::from_parts(parts, Payload::Full(None)))
 }
 
-async fn relay(flow: Arc<Flow>, agent: OnUpgrade, server: OnUpgrade, effecting: Effecting) {
+async fn relay(flow: Arc<Flow>, agent: OnUpgrade, server: OnUpgrade, effecting: Arc<Effecting>) {
     let relaying = async {
         let (Ok(agent), Ok(server)) = tokio::join!(agent, server) else { return };
         let (mut agent, mut server) = (TokioIo::new(agent), TokioIo::new(server));
@@ -87,3 +88,4 @@ async fn relay(flow: Arc<Flow>, agent: OnUpgrade, server: OnUpgrade, effecting: 
 }
 
 const BUFFER: usize = 16 << 10;
+const PATIENCE: Duration = Duration::from_secs(60);

@@ -1,29 +1,46 @@
 //! What the strict reader and the request handler of one HTTP/1 connection tell each other.
 
 use std::{
-    sync::Mutex,
+    sync::{Arc, Mutex},
     task::{Context, Waker},
 };
+
+use tokio::time::Instant;
 
 use crate::{live::lock, refusal::Fault};
 
 /// Shared by the gate (which reads) and the flow (which answers).
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Wire {
     state: Mutex<State>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
-    /// Heads let through by the gate, and requests taken up by the flow.
+    /// Heads let through by the gate, requests taken up by the flow, and responses at their end.
     passed: u64,
     taken: u64,
+    answered: u64,
+    /// The end of the last response, at first the beginning of the connection.
+    idle_since: Instant,
     /// The head with this number was refused; the request in its place is a placeholder.
     refused: Option<(u64, Fault)>,
     /// A fault inside a body.
     broken: Option<Fault>,
     upgrade: Upgrade,
     waker: Option<Waker>,
+}
+
+/// A request that was taken up; dropping it says that its response is over.
+#[derive(Debug)]
+pub(crate) struct UnderWay(Arc<Wire>);
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        let mut state = lock(&self.0.state);
+        state.answered = state.answered.saturating_add(1);
+        state.idle_since = Instant::now();
+    }
 }
 
 /// How far an upgrade is.
@@ -39,6 +56,20 @@ pub(crate) enum Upgrade {
 }
 
 impl Wire {
+    pub(crate) fn new() -> Arc<Self> {
+        let state = State {
+            passed: 0,
+            taken: 0,
+            answered: 0,
+            idle_since: Instant::now(),
+            refused: None,
+            broken: None,
+            upgrade: Upgrade::None,
+            waker: None,
+        };
+        Arc::new(Self { state: Mutex::new(state) })
+    }
+
     /// The gate lets a head through.
     pub(crate) fn pass_head(&self, upgrade: bool) {
         let mut state = lock(&self.state);
@@ -61,10 +92,17 @@ impl Wire {
     }
 
     /// The flow takes up the next request; a fault says that it is a placeholder.
-    pub(crate) fn take_up(&self) -> Option<Fault> {
+    pub(crate) fn take_up(self: &Arc<Self>) -> (UnderWay, Option<Fault>) {
         let mut state = lock(&self.state);
         state.taken = state.taken.saturating_add(1);
-        state.refused.filter(|(number, _)| *number == state.taken).map(|(_, fault)| fault)
+        let refused = state.refused.filter(|(number, _)| *number == state.taken);
+        (UnderWay(Arc::clone(self)), refused.map(|(_, fault)| fault))
+    }
+
+    /// Since when no response is under way; `None` while one is.
+    pub(crate) fn idle_since(&self) -> Option<Instant> {
+        let state = lock(&self.state);
+        (state.passed <= state.answered).then_some(state.idle_since)
     }
 
     /// The fault inside the body that was being read, once.

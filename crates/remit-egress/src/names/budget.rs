@@ -2,9 +2,47 @@
 //! labels, and a connection to such a name tells them to the domain's own name server: so the
 //! bytes of new names are counted, by parent domain.
 
-use std::collections::HashMap;
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Mutex,
+    time::{Duration, Instant},
+};
 
 use remit_core::Host;
+
+use crate::live::lock;
+
+/// Names that clients of the explicit proxy connected to. It has no directory, and it may run for
+/// weeks: the budget is a day's.
+#[derive(Debug, Default)]
+pub(crate) struct SaidNames {
+    inner: Mutex<Said>,
+}
+
+#[derive(Debug, Default)]
+struct Said {
+    since: Option<Instant>,
+    known: HashSet<Host>,
+    budget: NameBudget,
+}
+
+impl SaidNames {
+    /// Whether `host` is known already, or may still be made known.
+    pub(crate) fn admit(&self, host: &Host) -> bool {
+        let mut said = lock(&self.inner);
+        if said.since.is_none_or(|since| since.elapsed() >= DAY) {
+            *said = Said { since: Some(Instant::now()), ..Said::default() };
+        }
+        if said.known.contains(host) {
+            return true;
+        }
+        let new = said.known.len() < MOST_NAMES && said.budget.spend(host);
+        if new {
+            said.known.insert(host.clone());
+        }
+        new
+    }
+}
 
 /// Bytes of new labels, per parent, for the session.
 #[derive(Debug, Default)]
@@ -33,6 +71,8 @@ impl NameBudget {
 }
 
 const MOST_BYTES: usize = 16 << 10;
+const MOST_NAMES: usize = 4096;
+const DAY: Duration = Duration::from_secs(24 * 3600);
 
 #[cfg(test)]
 mod tests {

@@ -109,8 +109,12 @@ impl Directory {
     }
 
     /// Opens listeners on a literal address that the policy lists as a host; nothing looks it up.
+    /// What is open there already stays open.
     pub(crate) fn open_at(&self, host: &Host, address: Ipv4Addr, ports: &[u16]) -> io::Result<()> {
-        self.listen(&mut lock(&self.inner), host, address, ports)
+        let mut inner = lock(&self.inner);
+        let open = inner.names.get(host).map(|entry| entry.ports.keys().copied());
+        let all: Vec<u16> = open.into_iter().flatten().chain(ports.iter().copied()).collect();
+        self.listen(&mut inner, host, address, &all)
     }
 
     /// Makes `ports` the ones that answer for `host`.

@@ -6,5 +6,6 @@ mod directory;
 mod repeats;
 mod server;
 
+pub(crate) use budget::SaidNames;
 pub(crate) use directory::Directory;
 pub(crate) use server::serve_names;

@@ -18,6 +18,7 @@ use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
     sync::OnceCell,
+    task::JoinSet,
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
@@ -55,6 +56,19 @@ impl Target {
         let mut request = AccessRequest::new(Action::Connect, resource);
         request.correlation = Some(self.correlation.clone());
         request.context.detail = detail;
+        request
+    }
+
+    /// Any request to the endpoint: without method and path it fits rules that restrict neither.
+    pub(crate) fn any_request(&self) -> AccessRequest {
+        let resource = Resource::Http {
+            host: self.host.clone(),
+            port: self.port,
+            method: String::new(),
+            path: String::new(),
+        };
+        let mut request = AccessRequest::new(Action::HttpRequest, resource);
+        request.correlation = Some(self.correlation.clone());
         request
     }
 }
@@ -117,24 +131,36 @@ impl Dialer {
         target.vetted.get_or_try_init(|| self.find(target)).await.cloned()
     }
 
-    /// A TCP connection to the first vetted address that answers.
+    /// A TCP connection to the first vetted address that answers. Addresses that do not answer at
+    /// once are not waited for alone (RFC 8305, 5).
     pub(crate) async fn tcp(&self, target: &Target) -> Result<(Leg, SocketAddr), Denial> {
         let addresses = self.vetted(target).await?;
         if self.budget.is_spent() {
             return Err(self.guard.refuse(&target.question(None), ReasonCode::LimitReached));
         }
         let mut last = io::Error::from(io::ErrorKind::NotFound);
-        for address in addresses.iter().copied().take(MOST_TRIES) {
-            self.announce(target, address)?;
-            match tokio::time::timeout(CONNECT_PATIENCE, TcpStream::connect(address)).await {
-                Ok(Ok(stream)) => {
-                    return Ok((Leg::new(stream, Side::Server(Arc::clone(&self.budget))), address));
-                }
-                Ok(Err(error)) => last = error,
-                Err(_) => last = io::Error::from(io::ErrorKind::TimedOut),
+        let mut waiting = alternating(&addresses).into_iter().take(MOST_TRIES);
+        let mut trying = JoinSet::new();
+        loop {
+            let next = waiting.next();
+            if let Some(address) = next {
+                self.announce(target, address)?;
+                trying.spawn(async move { (address, connect(address).await) });
+            }
+            tokio::select! {
+                biased;
+                tried = trying.join_next() => match tried {
+                    Some(Ok((address, Ok(stream)))) => {
+                        let side = Side::Server(Arc::clone(&self.budget));
+                        return Ok((Leg::new(stream, side), address));
+                    }
+                    Some(Ok((_, Err(error)))) => last = error,
+                    Some(Err(error)) => last = io::Error::other(error),
+                    None => return Err(self.failed(target, &last.to_string())),
+                },
+                () = tokio::time::sleep(STAGGER), if next.is_some() => {}
             }
         }
-        Err(self.failed(target, &last.to_string()))
     }
 
     /// A connection that speaks HTTP: TLS verified for the same name where `tls`.
@@ -245,7 +271,31 @@ impl Dialer {
     }
 }
 
+async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
+    let connecting = TcpStream::connect(address);
+    tokio::time::timeout(CONNECT_PATIENCE, connecting)
+        .await
+        .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+}
+
+/// The two families by turns, in the order of each and beginning with the first address's (RFC
+/// 8305, 4): one of them may lead nowhere.
+fn alternating(addresses: &[SocketAddr]) -> Vec<SocketAddr> {
+    let first = addresses.first().is_some_and(SocketAddr::is_ipv6);
+    let (own, other): (Vec<SocketAddr>, Vec<SocketAddr>) =
+        addresses.iter().partition(|address| address.is_ipv6() == first);
+    let (mut own, mut other) = (own.into_iter(), other.into_iter());
+    let mut all = Vec::with_capacity(addresses.len());
+    while all.len() < addresses.len() {
+        all.extend(own.next());
+        all.extend(other.next());
+    }
+    all
+}
+
 const MOST_TRIES: usize = 4;
+/// RFC 8305, 5: the recommended delay between two attempts.
+const STAGGER: Duration = Duration::from_millis(250);
 const CONNECT_PATIENCE: Duration = Duration::from_secs(8);
 const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(15);
 const OWN_KEPT: Duration = Duration::from_secs(5);
@@ -305,5 +355,26 @@ impl AsyncWrite for ServerStream {
             Self::Plain(leg) => Pin::new(leg).poll_shutdown(cx),
             Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn families_are_tried_by_turns() {
+        let parse = |text: &str| -> Vec<SocketAddr> {
+            text.split(' ').map(|address| address.parse().unwrap()).collect()
+        };
+        for (found, tried) in [
+            ("[::1]:1 [::2]:1 [::3]:1 1.1.1.1:1", "[::1]:1 1.1.1.1:1 [::2]:1 [::3]:1"),
+            ("1.1.1.1:1 2.2.2.2:1 [::1]:1", "1.1.1.1:1 [::1]:1 2.2.2.2:1"),
+            ("1.1.1.1:1", "1.1.1.1:1"),
+        ] {
+            assert_eq!(alternating(&parse(found)), parse(tried), "{found}");
+        }
+        assert!(alternating(&[]).is_empty());
     }
 }

@@ -6,6 +6,6 @@ mod resolve;
 mod trust;
 
 pub(crate) use dial::{Dialer, Target};
-pub(crate) use pool::{Key as PoolKey, Pool, PooledSender};
+pub(crate) use pool::{Key as PoolKey, Lease, Pool, PooledSender};
 pub use resolve::Resolver;
 pub use trust::{TrustError, UpstreamTrust};

@@ -1,5 +1,9 @@
 //! Kept connections to servers, by name, port, address and protocol. A pool belongs to one
 //! session: connections are never shared between sessions.
+//!
+//! An HTTP/2 connection serves the streams of one agent connection at a time, and only so many
+//! that all of them can stall without taking the connection's window from another: whoever does
+//! not read what came stops nobody else.
 
 use std::{
     collections::HashMap,
@@ -26,7 +30,41 @@ pub(crate) struct Key {
 /// A way to send requests to one server.
 pub(crate) enum PooledSender {
     H1(http1::SendRequest<Payload>, Key),
-    H2(http2::SendRequest<Payload>),
+    H2(http2::SendRequest<Payload>, Lease),
+}
+
+/// A stream's share of an HTTP/2 connection; held by both bodies as long as they run.
+pub(crate) type Lease = Arc<Stream>;
+
+/// Counts for one, however many hold it.
+pub(crate) struct Stream {
+    _counted: Arc<()>,
+}
+
+/// An HTTP/2 connection.
+struct Shared {
+    /// The agent connection that it serves, or served last.
+    owner: u64,
+    used: Instant,
+    sender: http2::SendRequest<Payload>,
+    counted: Arc<()>,
+}
+
+impl Shared {
+    fn streams(&self) -> usize {
+        Arc::strong_count(&self.counted).saturating_sub(1)
+    }
+
+    fn is_worth_keeping(&self) -> bool {
+        !self.sender.is_closed() && (self.streams() > 0 || self.used.elapsed() < KEPT)
+    }
+
+    fn take(&mut self, owner: u64) -> PooledSender {
+        self.owner = owner;
+        self.used = Instant::now();
+        let lease = Arc::new(Stream { _counted: Arc::clone(&self.counted) });
+        PooledSender::H2(self.sender.clone(), lease)
+    }
 }
 
 /// Idle HTTP/1 and shared HTTP/2 connections.
@@ -38,40 +76,41 @@ pub(crate) struct Pool {
 #[derive(Default)]
 struct Inner {
     h1: HashMap<Key, Vec<(Instant, http1::SendRequest<Payload>)>>,
-    h2: HashMap<Key, (Instant, http2::SendRequest<Payload>)>,
-    /// One dial at a time towards servers that may speak HTTP/2, so that a burst of first
-    /// streams makes one connection.
-    turns: HashMap<Key, Arc<tokio::sync::Mutex<()>>>,
+    h2: HashMap<Key, Vec<Shared>>,
+    /// One dial at a time for an agent connection towards servers that may speak HTTP/2, so that
+    /// a burst of first streams makes one connection.
+    turns: HashMap<(u64, Key), Arc<tokio::sync::Mutex<()>>>,
 }
 
 impl Pool {
-    /// A sender to `target`: a kept one, or a new one. `h2` says that HTTP/2 may be used.
+    /// A sender to `target`: a kept one, or a new one; and whether it was kept. `h2` names the
+    /// agent connection whose streams may share an HTTP/2 connection, where that may be spoken.
     pub(crate) async fn sender(
         &self,
         dialer: &Dialer,
         target: &Target,
         tls: bool,
-        h2: bool,
-    ) -> Result<PooledSender, Denial> {
+        h2: Option<u64>,
+    ) -> Result<(PooledSender, bool), Denial> {
         let addresses = dialer.vetted(target).await?;
         let keys: Vec<Key> = addresses
             .iter()
             .map(|address| Key { host: target.host.clone(), address: *address, tls })
             .collect();
         if let Some(sender) = self.kept(&keys, h2).await {
-            return Ok(sender);
+            return Ok((sender, true));
         }
-        if !(h2 && tls) {
-            return self.fresh(dialer, target, tls, false).await;
-        }
-        let turn = keys.first().map(|key| self.turn(key));
+        let Some(owner) = h2.filter(|_| tls) else {
+            return Ok((self.fresh(dialer, target, tls, None).await?, false));
+        };
+        let turn = keys.first().map(|key| self.turn(owner, key));
         let _held = match &turn {
             Some(turn) => Some(turn.lock().await),
             None => None,
         };
         match self.kept(&keys, h2).await {
-            Some(sender) => Ok(sender),
-            None => self.fresh(dialer, target, tls, true).await,
+            Some(sender) => Ok((sender, true)),
+            None => Ok((self.fresh(dialer, target, tls, Some(owner)).await?, false)),
         }
     }
 
@@ -120,20 +159,19 @@ impl Pool {
             kept.retain(|(when, sender)| when.elapsed() < KEPT && !sender.is_closed());
             !kept.is_empty()
         });
-        inner.h2.retain(|_, (when, sender)| when.elapsed() < KEPT && !sender.is_closed());
+        inner.h2.retain(|_, shared| {
+            shared.retain(Shared::is_worth_keeping);
+            !shared.is_empty()
+        });
         inner.turns.retain(|_, turn| Arc::strong_count(turn) > 1);
     }
 
-    async fn kept(&self, keys: &[Key], h2: bool) -> Option<PooledSender> {
+    async fn kept(&self, keys: &[Key], h2: Option<u64>) -> Option<PooledSender> {
         for key in keys {
-            if h2 {
-                let mut inner = lock(&self.inner);
-                if let Some((when, sender)) = inner.h2.get_mut(key)
-                    && !sender.is_closed()
-                {
-                    *when = Instant::now();
-                    return Some(PooledSender::H2(sender.clone()));
-                }
+            if let Some(owner) = h2
+                && let Some(sender) = self.shared(key, owner)
+            {
+                return Some(sender);
             }
             loop {
                 let popped = lock(&self.inner).h1.get_mut(key).and_then(Vec::pop);
@@ -151,14 +189,26 @@ impl Pool {
         None
     }
 
-    async fn fresh(
+    /// The agent connection's own HTTP/2 connection with room, or one that nobody uses now.
+    fn shared(&self, key: &Key, owner: u64) -> Option<PooledSender> {
+        let mut inner = lock(&self.inner);
+        let all = inner.h2.get_mut(key)?;
+        all.retain(Shared::is_worth_keeping);
+        let own = |shared: &Shared| shared.owner == owner && shared.streams() < MOST_STREAMS;
+        let at = all.iter().position(own);
+        let at = at.or_else(|| all.iter().position(|shared| shared.streams() == 0))?;
+        all.get_mut(at).map(|shared| shared.take(owner))
+    }
+
+    /// A new connection, kept ones or not.
+    pub(crate) async fn fresh(
         &self,
         dialer: &Dialer,
         target: &Target,
         tls: bool,
-        h2: bool,
+        h2: Option<u64>,
     ) -> Result<PooledSender, Denial> {
-        let dialled = dialer.http(target, tls, h2).await?;
+        let dialled = dialer.http(target, tls, tls && h2.is_some()).await?;
         let key = Key { host: target.host.clone(), address: dialled.address, tls };
         if !dialled.h2 {
             let (sender, connection) = handshake_h1(dialled.stream)
@@ -173,6 +223,7 @@ impl Pool {
             .timer(TokioTimer::new())
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
+            .max_send_buf_size(SEND_BUFFER)
             .max_header_list_size(MOST_HEADER_BYTES)
             .handshake(TokioIo::new(dialled.stream))
             .await
@@ -180,12 +231,19 @@ impl Pool {
         tokio::spawn(async move {
             let _ = connection.await;
         });
-        lock(&self.inner).h2.insert(key, (Instant::now(), sender.clone()));
-        Ok(PooledSender::H2(sender))
+        let owner = h2.unwrap_or_default();
+        let mut shared = Shared { owner, used: Instant::now(), sender, counted: Arc::default() };
+        let taken = shared.take(owner);
+        let mut inner = lock(&self.inner);
+        let all = inner.h2.entry(key).or_default();
+        if all.len() < MOST_KEPT {
+            all.push(shared);
+        }
+        Ok(taken)
     }
 
-    fn turn(&self, key: &Key) -> Arc<tokio::sync::Mutex<()>> {
-        Arc::clone(lock(&self.inner).turns.entry(key.clone()).or_default())
+    fn turn(&self, owner: u64, key: &Key) -> Arc<tokio::sync::Mutex<()>> {
+        Arc::clone(lock(&self.inner).turns.entry((owner, key.clone())).or_default())
     }
 }
 
@@ -203,8 +261,11 @@ async fn handshake_h1(
 const KEPT: Duration = Duration::from_secs(30);
 const MOST_KEPT: usize = 32;
 const READY_PATIENCE: Duration = Duration::from_millis(20);
-const STREAM_WINDOW: u32 = 1 << 20;
-const CONNECTION_WINDOW: u32 = 4 << 20;
+/// Streams of one HTTP/2 connection. Their windows together are the connection's.
+const MOST_STREAMS: usize = 16;
+const STREAM_WINDOW: u32 = 512 << 10;
+const CONNECTION_WINDOW: u32 = 8 << 20;
+const SEND_BUFFER: usize = 64 << 10;
 const MOST_HEADER_BYTES: u32 = 256 << 10;
 const MOST_HEADERS: usize = 256;
-const MOST_BUFFERED: usize = 256 << 10;
+const MOST_BUFFERED: usize = 128 << 10;

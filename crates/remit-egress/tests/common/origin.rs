@@ -127,7 +127,8 @@ pub const OK: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 type Body = BoxBody<Bytes, Infallible>;
 
 /// A proper server: `/echo` sends the body and its trailers back, `/sse` sends events 100 ms
-/// apart, `/big` sends 64 MiB, `/headers` says what it got.
+/// apart, `/big` sends 64 MiB, `/headers` says what it got, `/early` answers and reads
+/// on, `/hang` never answers.
 pub fn proper(at: &str, tls: Option<Arc<ServerConfig>>) -> SocketAddr {
     let listener = TcpListener::bind(at).unwrap();
     listener.set_nonblocking(true).unwrap();
@@ -221,6 +222,11 @@ async fn respond(mut request: Request<Incoming>) -> Result<Response<Body>, Infal
                 total += frame.data_ref().map_or(0, Bytes::len);
             }
             Response::new(full(total.to_string()))
+        }
+        "/hang" => std::future::pending().await,
+        "/early" => {
+            tokio::spawn(async move { while let Some(Ok(_)) = request.frame().await {} });
+            Response::new(full("taken".into()))
         }
         "/ws" if request.headers().contains_key("upgrade") => {
             let upgrade = hyper::upgrade::on(&mut request);

@@ -26,7 +26,7 @@ pub struct World {
     pub hosts: tempfile::NamedTempFile,
     pub limit: Option<u64>,
     runtime: tokio::runtime::Handle,
-    _stop: tokio::sync::oneshot::Sender<()>,
+    _stop: Option<tokio::sync::oneshot::Sender<()>>,
 }
 
 impl World {
@@ -39,6 +39,11 @@ impl World {
             give.send(runtime.handle().clone()).unwrap();
             let _ = runtime.block_on(stopped);
         });
+        Self { _stop: Some(stop), ..Self::on(take.recv().unwrap()) }
+    }
+
+    /// A world whose enforcement point runs on the caller's runtime, and by its clock.
+    pub fn on(runtime: tokio::runtime::Handle) -> Self {
         Self {
             policy: Arc::default(),
             trail: Arc::default(),
@@ -48,8 +53,8 @@ impl World {
             changed: watch::channel(0).0,
             hosts: tempfile::NamedTempFile::new().unwrap(),
             limit: None,
-            runtime: take.recv().unwrap(),
-            _stop: stop,
+            runtime,
+            _stop: None,
         }
     }
 
