@@ -186,8 +186,8 @@ fn by_loader() {
     world.executable("work/read/tool", &tool);
     world.area.write("work/read/plain", &tool);
     let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
-    let libc = maps.lines().filter_map(|line| line.split(' ').next_back());
-    let libc = libc.filter(|path| path.contains("/libc.so")).next_back().unwrap();
+    let mut libc = maps.lines().filter_map(|line| line.split(' ').next_back());
+    let libc = libc.rfind(|path| path.contains("/libc.so")).unwrap();
     world.area.write("work/read/library.so", std::fs::read(libc).unwrap());
     let report = world.attack(&prelude(
         r#"
