@@ -18,6 +18,7 @@
 
 mod absent;
 mod attr;
+mod awake;
 mod config;
 mod create;
 mod dispatch;

@@ -344,6 +344,29 @@ pub(super) fn separate_directories() -> Result<()> {
     check(call!(libc::SYS_unshare, libc::CLONE_FS)).map(drop)
 }
 
+/// From now on the calling thread runs only where nothing else would.
+pub(super) fn yield_to_everybody() -> Result<()> {
+    // SAFETY: the parameters are local; 0 is the calling thread.
+    let done = unsafe {
+        let parameters: libc::sched_param = std::mem::zeroed();
+        libc::sched_setscheduler(0, libc::SCHED_IDLE, &raw const parameters)
+    };
+    check(libc::c_long::from(done)).map(drop)
+}
+
+/// Whether a hypervisor is below: bit 31 of leaf 1, which no real processor sets (Intel SDM,
+/// CPUID; the kernel's flag `hypervisor`).
+pub(super) fn is_virtual_machine() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    {
+        std::arch::x86_64::__cpuid(1).ecx & (1 << 31) != 0
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    {
+        false
+    }
+}
+
 pub(super) fn thread_id() -> i32 {
     i32::try_from(call!(libc::SYS_gettid)).unwrap_or(0)
 }

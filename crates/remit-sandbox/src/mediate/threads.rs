@@ -18,6 +18,7 @@ use remit_core::{AccessRequest, Pending, Permit};
 use rustix::io::Errno;
 
 use super::{
+    awake::Awake,
     proc_status,
     sys::{self, Notification},
     turn::{Outcome, Reply, Shared, Stop, Turn, enter_view},
@@ -214,12 +215,15 @@ impl Crew {
         self.pool().receivers.push(sys::thread_id());
         let mut granted = Vec::new();
         let (mut backlog, mut last) = (0, 0);
+        let mut awake = Awake::new();
         loop {
             let before = Instant::now();
             let received = sys::receive(self.shared.listener.as_raw_fd());
             // A caller has one call at a time: what comes at once from the same one did not wait.
             let caller = received.as_ref().map_or(last, |call| call.tid);
-            if before.elapsed() < NO_WAIT && caller != last {
+            let now = Instant::now();
+            awake.call(now);
+            if now.duration_since(before) < NO_WAIT && caller != last {
                 backlog += 1;
                 if backlog == BACKLOG {
                     self.call_helper();
