@@ -175,7 +175,7 @@ impl Policy {
     }
 
     pub(crate) fn judge_config(&self, path: &Path, old: Option<&[u8]>, new: &[u8]) -> Decision {
-        match crate::gitconfig::judge(path, old, new) {
+        match crate::gitconfig::judge(old, new) {
             Ok(()) => {
                 let at = Some(self.protected.config_rule());
                 Decision::permit(ReasonCode::Granted, at, 0)

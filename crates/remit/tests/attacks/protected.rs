@@ -12,6 +12,7 @@ pub fn trials() -> Vec<Trial> {
         trial("protected_every_family_not_yet_existing", absent),
         trial("protected_git_hooks_and_folders", folders),
         trial("protected_git_config_lock_tricks", locks),
+        trial("protected_git_repositories_planted_below_git_folders", planted),
         trial("protected_git_keeps_working", works),
     ]
 }
@@ -26,7 +27,6 @@ const FAMILIES: &[&str] = &[
     ".GIT/hooks/pre-commit",
     ".Git/Config",
     "sub/.git",
-    ".gitmodules",
     ".gitconfig",
     ".config/git/config",
     ".hg/hgrc",
@@ -219,6 +219,48 @@ attempt("attack race", raced); clean()
     report.works(&["permitted same", "permitted remote"]).all_refused("attack");
     let after = world.text("work/write/repo/.git/config");
     assert!(!after.contains("evil"), "{after}");
+}
+
+/// A folder named `*.git` above must not make `HEAD` an ordinary name: with it, a folder with hooks
+/// and configuration of the agent's own is a repository.
+fn planted() {
+    let world = World::new("planted").with(|manifest, area| {
+        area.write("outer.git/project/file", "");
+        manifest.write(area.path().join("outer.git/project")).execute_any()
+    });
+    repository(&world);
+    let report = world.attack(
+        r#"
+P = A + "/outer.git/project"
+def plant(at):
+    def act():
+        os.makedirs(at + "/objects"); os.makedirs(at + "/refs"); os.makedirs(at + "/hooks")
+        write(at + "/config", b"[core]\n\tbare = true\n\tfsmonitor = /tmp/evil\n"); write(at + "/hooks/post-commit")
+        write(at + "/HEAD", b"ref: refs/heads/main\n")
+        must("git", "-C", at, "rev-parse", "--git-dir")
+    return act
+for name in ("/a.git/b", "/repo/.git/b", "/repo/.git/worktrees/w", "/repo/.git/objects/b", "/a.git/modules/m", "/plain"):
+    attempt("attack " + name, plant(W + name))
+attempt("attack below", plant(P + "/b"))
+def moved():
+    must("git", "init", "-q", "--bare", W + "/bare.git"); os.rename(W + "/bare.git", W + "/moved")
+attempt("attack moved", moved)
+attempt("permitted init", lambda: must("git", "init", "-q", P + "/new"))
+attempt("permitted config", lambda: write(P + "/config"))
+attempt("permitted bare", lambda: must("git", "clone", "-q", "--bare", P + "/new", W + "/copy.git"))
+attempt("permitted remote head", lambda: must("git", "-C", P + "/new", "symbolic-ref", "refs/remotes/origin/HEAD", "refs/remotes/origin/main"))
+"#,
+    );
+    report.works(&[
+        "permitted init",
+        "permitted config",
+        "permitted bare",
+        "permitted remote head",
+    ]);
+    report.all_refused("attack");
+    for place in ["write/a.git/b", "write/repo/.git/b", "write/plain"] {
+        assert!(!world.exists(&format!("work/{place}/HEAD")), "{place}");
+    }
 }
 
 fn works() {

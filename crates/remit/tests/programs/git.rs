@@ -18,6 +18,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 pub fn trials() -> Vec<Trial> {
     vec![
         trial("programs_git_everyday_work", everyday),
+        trial("programs_git_repositories_with_submodules", submodules),
         trial("programs_git_over_https", https),
         trial("programs_git_and_ssh_over_ssh", ssh),
     ]
@@ -47,6 +48,26 @@ git clone -q . ../clone; git -C ../clone log --oneline | wc -l; git -C ../clone 
 git archive HEAD | tar -t; git mv file2 renamed; git rm -q file3; git status --short
 cd ..; rm -rf project clone
 "#;
+
+/// Git itself trusts nothing in `.gitmodules`, and every checkout writes it.
+fn submodules() {
+    let place = Place::new("git-submodules");
+    place.same(
+        r#"
+export GIT_AUTHOR_NAME=a GIT_AUTHOR_EMAIL=a@example.org GIT_COMMITTER_NAME=a GIT_COMMITTER_EMAIL=a@example.org
+export GIT_AUTHOR_DATE=2026-01-01T00:00:00Z GIT_COMMITTER_DATE=2026-01-01T00:00:00Z
+git init -q -b main lib; git -C lib commit -q --allow-empty -m lib; sha=$(git -C lib rev-parse HEAD)
+git init -q -b main top; cd top; git config -f .gitmodules submodule.sub.path sub
+git config -f .gitmodules submodule.sub.url https://git.example/lib
+git update-index --add --cacheinfo 160000,$sha,sub; git add .gitmodules; git commit -qm top; git tag one
+git config -f .gitmodules submodule.sub.branch main; git commit -qam branch
+cd ..; git clone -q top copy; cd copy; cat .gitmodules; git submodule status; git submodule -q init
+git config submodule.sub.url; git checkout -q one; cat .gitmodules; git switch -q main; git status --short
+cd ..; rm -rf lib top copy
+"#,
+    );
+    place.nothing_was_denied();
+}
 
 fn https() {
     let place = Place::new("git-https").host(GIT, &[443]);
