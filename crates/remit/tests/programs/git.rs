@@ -39,7 +39,7 @@ for n in 1 2 3; do echo $n > file$n; git add .; git commit -qm "change $n"; done
 printf '#!/bin/sh\n' > run.sh; chmod +x run.sh; git add run.sh; git commit -qm script
 git ls-files -s run.sh | cut -c1-6; git config core.filemode
 git switch -qc side HEAD~2; echo side > side; git add side; git commit -qm side
-git rebase -q main; git switch -q main; git merge -q --no-ff -m merged side; git log --format=%s
+git rebase -q main; git switch -q main; git merge -q --no-ff -m merged side; git log --topo-order --format=%s
 echo changed > file1; git stash -q; git stash pop -q; git diff --stat; git checkout -q file1
 git cherry-pick --no-commit side >/dev/null 2>&1 || true; git reset -q --hard
 git tag -a v1 -m one; git branch -d side -q; git gc -q; git fsck --no-dangling 2>/dev/null; git blame -s file1 | cut -c10-
@@ -60,7 +60,7 @@ git init -q -b main lib; git -C lib commit -q --allow-empty -m lib; sha=$(git -C
 git init -q -b main top; cd top; git config -f .gitmodules submodule.sub.path sub
 git config -f .gitmodules submodule.sub.url https://git.example/lib
 git update-index --add --cacheinfo 160000,$sha,sub; git add .gitmodules; git commit -qm top; git tag one
-git config -f .gitmodules submodule.sub.branch main; git commit -qam branch
+mkdir sub; git config -f .gitmodules submodule.sub.branch main; git commit -qam branch
 cd ..; git clone -q top copy; cd copy; cat .gitmodules; git submodule status; git submodule -q init
 git config submodule.sub.url; git checkout -q one; cat .gitmodules; git switch -q main; git status --short
 cd ..; rm -rf lib top copy
