@@ -223,6 +223,12 @@ impl Desk {
             scope: scope.ok_or(AnswerError::Ungrantable)?,
             lifetime,
             approval: question.id.clone(),
+            rule: match choice {
+                LifetimeChoice::Once => None,
+                LifetimeChoice::Session | LifetimeChoice::Until(_) => {
+                    question.decision.rule.clone()
+                }
+            },
         })
     }
 
