@@ -19,6 +19,8 @@ use remit_sandbox::{
     revoke::{Kept, Revoker, Rights, Session},
 };
 
+use crate::runnable::Runnable;
+
 /// Longest sleep: a clock that was set forward is noticed within this time.
 const LONGEST: Duration = Duration::from_secs(30);
 /// How often processes are looked through again once something has ended, for descriptors that
@@ -63,6 +65,7 @@ pub(crate) struct Ends {
     pub(crate) mounts: Arc<MountsInside>,
     pub(crate) granted: Vec<GrantMount>,
     pub(crate) hands: Arc<Hands>,
+    pub(crate) programs: Arc<Runnable>,
     /// Ends the whole session: for processes that cannot be made to let go.
     pub(crate) kill: Box<dyn Fn() + Send + Sync>,
 }
@@ -152,11 +155,13 @@ impl Ends {
                 self.granted.retain(|grant| grant.path != scope.as_path());
                 self.take_away(scope.as_path());
             }
-            EndedRule::Grant(grant) => {
-                if let GrantScope::File { scope, mode, .. } = &grant.scope {
+            EndedRule::Grant(grant) => match &grant.scope {
+                GrantScope::File { scope, mode, .. } => {
                     self.end_grant(grant, scope.as_path(), *mode);
                 }
-            }
+                GrantScope::Program { path } => self.programs.ended(path),
+                _ => {}
+            },
             _ => {}
         }
     }

@@ -16,6 +16,7 @@ mod limits;
 mod plan;
 mod programs;
 mod proxy;
+mod runnable;
 mod session;
 mod tally;
 mod terminal;

@@ -79,7 +79,7 @@ impl Planned {
         let command = request.command.first().cloned().unwrap_or_default();
         let entry = programs::find(&command, &workdir, &search)?;
         check_entry(&manifest, &entry)?;
-        let (programs, asked_programs) = settle_programs(&mut manifest, &entry, &mut warnings);
+        let (programs, asked_programs) = settle_programs(&mut manifest, &entry, &mut warnings)?;
         let home = RemitHome::from_environment(&person);
         let authority =
             Authority::new(&manifest.agent).map_err(|error| RunError::Egress(error.to_string()))?;
@@ -319,15 +319,24 @@ fn settle_programs(
     manifest: &mut Manifest,
     entry: &Entry,
     warnings: &mut Vec<String>,
-) -> (Programs, Vec<PathBuf>) {
+) -> Result<(Programs, Vec<PathBuf>), RunError> {
     let plain = |path: &PathBuf| ProgramMount { path: path.clone(), asked: false };
     let mut named: Vec<ProgramMount> = entry.started.iter().map(plain).collect();
     let mut asked = Vec::new();
     let list = match &mut manifest.execute {
-        Execute::All(_) => return (Programs::System(named), asked),
-        Execute::None(_) => return (Programs::Only(with_shell(named)), asked),
+        Execute::All(_) => return Ok((Programs::System(named), asked)),
+        Execute::None(_) => return Ok((Programs::Only(with_shell(named)), asked)),
         Execute::List(list) => list,
     };
+    if let Some(rule) = list.iter().find(|one| one.sha256.is_some() && one.path.as_path().is_dir())
+    {
+        return Err(RunError::Grant {
+            path: rule.path.as_path().to_owned(),
+            problem: "a folder has no digest",
+            help: "pin each program by a rule of its own",
+            at: Arc::clone(&rule.at),
+        });
+    }
     list.retain_mut(|rule| {
         let path = rule.path.as_path().to_owned();
         let Ok(real) = path.canonicalize() else {
@@ -352,7 +361,7 @@ fn settle_programs(
         }
         PathScope::new(&real).map(|scope| rule.path = scope).is_ok()
     });
-    (Programs::Only(with_shell(named)), asked)
+    Ok((Programs::Only(with_shell(named)), asked))
 }
 
 /// A listed shell is also `/bin/sh` where the machine says so: scripts and libc name that path.

@@ -18,7 +18,7 @@ use remit_egress::{Egress, EgressConfig, Resolver, SessionNet, UpstreamTrust};
 use remit_policy::PolicyStore;
 use remit_sandbox::{
     inside::{MountsInside, NetworkInside},
-    mediate::{Mediator, Prepared as ExecPrepared, Programs, View},
+    mediate::{Mediator, View},
     report::Layer,
     revoke::Session,
     setup::{self, Ending, Launched, Standard},
@@ -32,6 +32,7 @@ use crate::{
     ends::{Ends, Hands, Watching},
     error::Step as _,
     limits::{Groups, Watch},
+    runnable::Runnable,
     terminal::{self, Terminal},
 };
 
@@ -60,6 +61,7 @@ pub struct Prepared {
 pub struct Enforced {
     prepared: Prepared,
     mediator: Mediator,
+    programs: Arc<Runnable>,
     terminal: Option<Terminal>,
     /// What each layer reports.
     pub layers: Vec<Layer>,
@@ -198,19 +200,20 @@ impl Prepared {
             host_root: Some(folder("/").step("open /")?),
             list_mode: self.planned.plan.programs.only_named(),
         };
-        let programs = Arc::new(Runnable {
-            asked: self.planned.asked_programs.clone(),
-            mounts: Arc::clone(&self.mounts),
-        });
-        let mediator = Mediator::start(listener, view, Arc::clone(&self.guard), programs)
-            .step("start mediation")?;
+        let asked = self.planned.asked_programs.clone();
+        let programs = Runnable::new(asked, Arc::clone(&self.store), Arc::clone(&self.mounts))
+            .step("watch the starts of programs")?;
+        let programs = Arc::new(programs);
+        let mediator =
+            Mediator::start(listener, view, Arc::clone(&self.guard), Arc::clone(&programs) as _)
+                .step("start mediation")?;
         let remote = self.launched.remote().step("open the session's control")?;
         let (info, desk) = (self.info.clone(), Arc::clone(&self.desk));
         self.control.serve(info, desk, move || remote.kill()).step("serve the control socket")?;
         if let (Some(terminal), false) = (&terminal, self.planned.non_interactive) {
             terminal.ask_here(Arc::clone(&self.desk)).step("watch for questions")?;
         }
-        Ok(Enforced { prepared: self, mediator, terminal, layers })
+        Ok(Enforced { prepared: self, mediator, programs, terminal, layers })
     }
 
     fn terminal(&self) -> io::Result<Option<Terminal>> {
@@ -228,7 +231,7 @@ impl Enforced {
     /// # Errors
     /// [`RunError`] when the program could not be started because the trail or the inside failed.
     pub fn run(self) -> Result<Ended, RunError> {
-        let Self { prepared, mediator, terminal, layers } = self;
+        let Self { prepared, mediator, programs, terminal, layers } = self;
         let terminal = terminal.map(Arc::new);
         let plan = &prepared.planned.plan;
         let layers: Vec<&str> = layers.iter().map(|layer| layer.name.as_str()).collect();
@@ -242,7 +245,7 @@ impl Enforced {
                 Some(format!("in force: {}", layers.join(", "))),
             )
             .map_err(|error| RunError::Audit(error.to_string()))?;
-        let ends = prepared.watch(terminal.clone())?;
+        let ends = prepared.watch(terminal.clone(), programs)?;
         prepared.launched.start()?;
         let ending = prepared.launched.wait().step("wait for the session")?;
         drop(ends);
@@ -285,7 +288,11 @@ impl Enforced {
 
 impl Prepared {
     /// Starts everything that runs beside the program: ends of rights, ceilings, signals.
-    fn watch(&self, terminal: Option<Arc<Terminal>>) -> Result<Watching, RunError> {
+    fn watch(
+        &self,
+        terminal: Option<Arc<Terminal>>,
+        programs: Arc<Runnable>,
+    ) -> Result<Watching, RunError> {
         let remote = self.launched.remote().step("open the session's control")?;
         let mut granted = self.planned.plan.grants.clone();
         granted.sort_by_key(|grant| grant.path.components().count());
@@ -294,14 +301,18 @@ impl Prepared {
         let hands = Hands::new(move || {
             Ok(Session { root: root.try_clone()?, proc: folder("/proc")?, init })
         });
-        let again = Arc::clone(&hands);
-        self.desk.before_grants(move |scope| again.allow_again(scope));
+        let (again, approved) = (Arc::clone(&hands), Arc::clone(&programs));
+        self.desk.before_grants(move |grant, thread| {
+            again.allow_again(&grant.scope);
+            approved.approved(grant, thread);
+        });
         let ends = Ends {
             guard: Arc::clone(&self.guard),
             store: Arc::clone(&self.store),
             mounts: Arc::clone(&self.mounts),
             granted,
             hands,
+            programs,
             kill: Box::new(move || remote.kill()),
         };
         let ends = ends.watch().step("watch for ends")?;
@@ -410,35 +421,5 @@ impl SessionNet for Sockets {
 
     fn datagram(&self, at: SocketAddrV4) -> io::Result<UdpSocket> {
         self.0.datagram(at)
-    }
-}
-
-/// Makes approved programs executable right before they start, and takes it back when the
-/// approval was for once.
-struct Runnable {
-    asked: Vec<PathBuf>,
-    mounts: Arc<MountsInside>,
-}
-
-impl Programs for Runnable {
-    fn before_exec(&self, path: &Path) -> ExecPrepared {
-        if !self.asked.iter().any(|own| own == path) {
-            return ExecPrepared::Ready;
-        }
-        match self.mounts.set_runnable(path, true) {
-            Ok(()) => {
-                let (mounts, path) = (Arc::clone(&self.mounts), path.to_owned());
-                // The kernel has opened the program long before this; the next start asks again.
-                std::thread::spawn(move || {
-                    std::thread::sleep(Duration::from_secs(1));
-                    let _ = mounts.set_runnable(&path, false);
-                });
-                ExecPrepared::Ready
-            }
-            Err(error) => {
-                tracing::warn!(%error, path = %path.display(), "cannot make runnable");
-                ExecPrepared::Refused
-            }
-        }
     }
 }

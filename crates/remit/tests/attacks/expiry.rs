@@ -3,20 +3,18 @@
 use std::{
     io::Write as _,
     net::TcpListener,
-    path::Path,
-    process::Command,
     sync::Arc,
     thread,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use libtest_mimic::Trial;
-use remit_testkit::{Origin, Reply, Site, remit, run_bounded};
+use remit_testkit::{Origin, Reply, Site};
 use serde_json::{Value, json};
 
 use crate::{
     net::{LAN, LISTED},
-    world::{DATA, World, trial},
+    world::{DATA, World, answer_next, trial},
 };
 
 pub fn trials() -> Vec<Trial> {
@@ -209,28 +207,6 @@ attempt("permitted rest", lambda: write(W + "/after"))
     report.all_refused("attack");
     assert!(world.exists("work/outer/deep/inner/relative"));
     assert!(!world.exists("work/outer/new"));
-}
-
-/// Says yes to the next question.
-fn answer_next(home: &Path, how: &[&str]) {
-    let approval = |words: &[&str]| {
-        let mut command = Command::new(remit());
-        command.arg("approval").args(words).env("REMIT_HOME", home);
-        run_bounded(&mut command, Duration::from_secs(10))
-    };
-    for _ in 0..200 {
-        let listed = approval(&["list", "--format", "json"]).stdout;
-        let all: Vec<Value> = serde_json::from_str(&listed).unwrap_or_default();
-        let id = all.first().and_then(|question| question["id"].as_str());
-        if let Some(id) = id {
-            let mut words = vec!["approve", id];
-            words.extend(how);
-            let _ = approval(&words).must_succeed();
-            return;
-        }
-        thread::sleep(Duration::from_millis(50));
-    }
-    panic!("nothing was asked");
 }
 
 /// Two people's yeses to one rule: what the longer one permits outlives the shorter one.
