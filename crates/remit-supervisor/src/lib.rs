@@ -13,6 +13,7 @@ mod ends;
 mod error;
 mod home;
 mod limits;
+mod names;
 mod plan;
 mod programs;
 mod proxy;

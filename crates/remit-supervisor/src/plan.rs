@@ -25,6 +25,7 @@ use remit_sandbox::plan::{
 use crate::{
     RemitHome, RunError, SystemClock,
     error::Step as _,
+    names,
     programs::{self, Entry},
 };
 
@@ -83,7 +84,8 @@ impl Planned {
         let home = RemitHome::from_environment(&person);
         let authority =
             Authority::new(&manifest.agent).map_err(|error| RunError::Egress(error.to_string()))?;
-        let env = policy_env(&entry, &home, &request.manifest);
+        let way = names::on_the_way_to(&request.manifest).step("find the manifest")?;
+        let env = policy_env(&entry, &home, &way);
         let hidden = env.hidden.iter().map(|scope| scope.as_path().to_owned()).collect();
         let policy =
             Policy::new(&manifest, env).map_err(|error| RunError::Policy(error.to_string()))?;
@@ -399,13 +401,14 @@ fn literals(manifest: &Manifest) -> Vec<(Host, Ipv4Addr, Arc<[u16]>)> {
     manifest.network.hosts.iter().filter_map(literal).collect()
 }
 
-fn policy_env(entry: &Entry, home: &RemitHome, manifest: &Path) -> PolicyEnv {
+/// `way` are the names that lead to the manifest.
+fn policy_env(entry: &Entry, home: &RemitHome, way: &[PathBuf]) -> PolicyEnv {
     let scope = |path: &Path| PathScope::new(path.canonicalize().unwrap_or_else(|_| path.into()));
     let system = SYSTEM_DIRECTORIES.iter().filter_map(|dir| scope(Path::new(dir)).ok());
     PolicyEnv {
         entry_programs: entry.chain.clone(),
         system_dirs: system.collect(),
-        own: scope(manifest).into_iter().collect(),
+        own: way.iter().filter_map(|path| PathScope::new(path).ok()).collect(),
         hidden: home.own().iter().filter_map(|path| scope(path).ok()).collect(),
     }
 }

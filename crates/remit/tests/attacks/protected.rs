@@ -14,6 +14,7 @@ pub fn trials() -> Vec<Trial> {
         trial("protected_git_config_lock_tricks", locks),
         trial("protected_git_repositories_planted_below_git_folders", planted),
         trial("protected_git_keeps_working", works),
+        trial("protected_names_that_lead_to_the_manifest", manifest),
     ]
 }
 
@@ -288,4 +289,48 @@ attempt("attack template", git("init", "-q", "--separate-git-dir", "/tmp/gd", W 
         .works(&["init", "user", "email", "remote", "add", "commit", "branch", "clone", "remove"]);
     report.all_refused("attack");
     assert!(world.exists("work/write/copy/file"));
+}
+
+/// Who can point the manifest's name elsewhere writes the next manifest.
+fn manifest() {
+    let world = World::new("manifest-names");
+    world.area.write("work/write/real/other", "");
+    world.link("real", "work/write/linked");
+    world.link("../../../manifest.json", "work/write/real/name");
+    let session = world.session();
+    let script = world.script(
+        r#"
+write(W + "/mine", b"{}")
+attempt("permitted read", lambda: read(W + "/mine"))
+attempt("permitted beside", lambda: write(W + "/real/other"))
+for name in ("/linked", "/real/name"):
+    attempt("attack unlink " + name, lambda: os.unlink(W + name))
+    attempt("attack rename " + name, lambda: os.rename(W + name, W + "/away"))
+    attempt("attack replace " + name, lambda: os.rename(W + "/mine", W + name))
+    attempt("attack exchange " + name, lambda: exchange(W + "/mine", W + name))
+attempt("attack move", lambda: os.rename(W + "/real", W + "/away"))
+"#,
+    );
+    let words = [crate::world::python().into_os_string(), "-c".into(), script.into()];
+    let mut command = session.command(&words);
+    let name = world.area.work().join("write/linked/name");
+    let arguments: Vec<_> = command
+        .get_args()
+        .map(|word| {
+            if Some(word) == session.manifest().map(AsRef::as_ref) {
+                name.as_os_str()
+            } else {
+                word
+            }
+        })
+        .map(ToOwned::to_owned)
+        .collect();
+    let mut linked = Command::new(command.get_program());
+    linked.args(arguments).current_dir(world.area.work()).env_clear();
+    linked.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command = linked;
+    let report = world.report(remit_testkit::run_bounded(&mut command, world.limit));
+    report.works(&["permitted read", "permitted beside"]);
+    assert_eq!(report.all_refused("attack"), 9);
+    assert!(world.exists("work/write/linked/name"));
 }

@@ -105,7 +105,11 @@ impl World {
 
     pub fn attack_in(&self, session: &Session<'_>, script: &str) -> Report {
         let (python, script) = (python(), self.script(script));
-        let done = session.run(&[python.as_os_str(), OsStr::new("-c"), OsStr::new(&script)]);
+        self.report(session.run(&[python.as_os_str(), OsStr::new("-c"), OsStr::new(&script)]))
+    }
+
+    /// What a script that has run printed.
+    pub fn report(&self, done: Finished) -> Report {
         let lines = done
             .stdout
             .lines()
