@@ -17,6 +17,7 @@ mod names;
 mod plan;
 mod programs;
 mod proxy;
+mod repositories;
 mod runnable;
 mod session;
 mod tally;

@@ -27,6 +27,7 @@ use crate::{
     error::Step as _,
     names,
     programs::{self, Entry},
+    repositories,
 };
 
 /// What a person asked for.
@@ -89,6 +90,9 @@ impl Planned {
         let hidden = env.hidden.iter().map(|scope| scope.as_path().to_owned()).collect();
         let policy =
             Policy::new(&manifest, env).map_err(|error| RunError::Policy(error.to_string()))?;
+        let writable = manifest.files.iter().filter(|rule| rule.mode == FileMode::Write);
+        let writable: Vec<&Path> = writable.map(|rule| rule.scope.as_path()).collect();
+        let policy = policy.with_hooks(repositories::hook_folders(&writable, &person));
         let id = session_id().step("draw a session id")?;
         let user = user_name();
         let mut arguments = request.command;

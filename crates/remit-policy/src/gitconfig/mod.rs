@@ -8,7 +8,7 @@ mod syntax;
 
 use std::collections::HashMap;
 
-use syntax::Setting;
+pub(crate) use syntax::{Setting, parse};
 
 /// Largest configuration that is judged, in bytes.
 const LARGEST: usize = 1024 * 1024;

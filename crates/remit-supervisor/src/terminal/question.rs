@@ -144,8 +144,6 @@ fn answered<E>(result: Result<(), E>, said: &'static str) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
     #[test]
     fn bypass_names_that_steer_the_terminal_or_hide_text() {
         let shown = super::shown("/a\x1b[2J\r\nremit asks:\u{202e}\u{200b}\u{9b}8mb c'd");

@@ -14,6 +14,7 @@ pub fn trials() -> Vec<Trial> {
         trial("protected_git_config_lock_tricks", locks),
         trial("protected_git_repositories_planted_below_git_folders", planted),
         trial("protected_git_keeps_working", works),
+        trial("protected_hooks_where_the_repository_says", hooks),
         trial("protected_names_that_lead_to_the_manifest", manifest),
     ]
 }
@@ -289,6 +290,44 @@ attempt("attack template", git("init", "-q", "--separate-git-dir", "/tmp/gd", W 
         .works(&["init", "user", "email", "remote", "add", "commit", "branch", "clone", "remove"]);
     report.all_refused("attack");
     assert!(world.exists("work/write/copy/file"));
+}
+
+/// A repository may keep its hooks among the files that the agent works on.
+fn hooks() {
+    let world = World::new("hooks-path");
+    world.area.write("work/write/tools/hooks/pre-commit", "#!/bin/sh\n");
+    world.area.write("work/.git/config", "[core]\n\thooksPath = write/outer/hooks\n");
+    world.area.write("work/write/.git/config", "[core]\n\thooksPath = tools/hooks\n");
+    let report = world.attack(
+        r#"
+T = W + "/tools"; H = T + "/hooks"
+attempt("permitted beside", lambda: write(T + "/build.sh"))
+attempt("permitted sample", lambda: write(H + "/pre-push.sample"))
+attempt("permitted folder", lambda: os.makedirs(W + "/outer/hooks"))
+attempt("attack write", lambda: write(H + "/pre-commit"))
+attempt("attack append", lambda: open(H + "/pre-commit", "ab").write(b"evil"))
+attempt("attack mode", lambda: os.chmod(H + "/pre-commit", 0o755))
+attempt("attack create", lambda: write(H + "/post-commit"))
+attempt("attack outer", lambda: write(W + "/outer/hooks/post-commit"))
+attempt("attack rename", lambda: os.rename(T + "/build.sh", H + "/post-merge"))
+attempt("attack link", lambda: os.link(T + "/build.sh", H + "/post-merge"))
+attempt("attack sample", lambda: os.rename(H + "/pre-push.sample", H + "/pre-push"))
+os.makedirs(W + "/mine/hooks"); write(W + "/mine/hooks/post-commit")
+attempt("attack folder", lambda: exchange(W + "/mine", T))
+attempt("attack folder of hooks", lambda: exchange(W + "/mine/hooks", H))
+os.rename(W + "/outer/hooks", W + "/gone"); os.rmdir(W + "/outer")
+attempt("attack links", lambda: os.symlink("mine", W + "/outer"))
+attempt("attack moved in", lambda: os.rename(W + "/mine", W + "/outer"))
+attempt("permitted removal", lambda: os.unlink(H + "/pre-commit"))
+"#,
+    );
+    report.works(&[
+        "permitted beside",
+        "permitted sample",
+        "permitted folder",
+        "permitted removal",
+    ]);
+    assert_eq!(report.all_refused("attack"), 12);
 }
 
 /// Who can point the manifest's name elsewhere writes the next manifest.
