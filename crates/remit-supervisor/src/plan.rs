@@ -350,7 +350,7 @@ fn settle_programs(
             warnings.push(format!("{}: {} does not exist", rule.at.pointer, rule.path));
             let parent = path.parent().and_then(|parent| parent.canonicalize().ok());
             let real = parent.zip(path.file_name()).map(|(parent, name)| parent.join(name));
-            return PathScope::new(&real.unwrap_or(path)).map(|scope| rule.path = scope).is_ok();
+            return PathScope::new(real.unwrap_or(path)).map(|scope| rule.path = scope).is_ok();
         };
         let own = entry.chain.contains(&real);
         if rule.ask && !own {

@@ -28,7 +28,7 @@ fn large() {
         .stderr(Stdio::piped())
         .spawn()
         .expect("remit starts");
-    let sent: Vec<u8> = (0..SIZE).map(|n| (n * 31 >> 3) as u8).collect();
+    let sent: Vec<u8> = (0..SIZE).map(|n| ((n * 31) >> 3) as u8).collect();
     let mut stdin = child.stdin.take().expect("piped");
     let copy = sent.clone();
     let writer = thread::spawn(move || stdin.write_all(&copy));
