@@ -18,6 +18,8 @@ pub struct Grant {
     pub lifetime: Lifetime,
     /// The question that it answers.
     pub approval: ApprovalId,
+    /// The rule that asked, where the grant covers all that this rule covers: it answers no other.
+    pub rule: Option<Arc<RuleRef>>,
 }
 
 /// What a grant covers.

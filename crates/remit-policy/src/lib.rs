@@ -9,6 +9,7 @@ mod env;
 mod files;
 mod gitconfig;
 mod grant;
+mod hooks;
 mod network;
 mod policy;
 mod programs;
@@ -18,6 +19,7 @@ mod suggest;
 
 pub use env::PolicyEnv;
 pub use grant::{Ended, EndedRule, Grant, GrantError, GrantScope, Lifetime};
+pub use hooks::{HookFolder, hook_paths};
 pub use policy::Policy;
 pub use protect::{PROTECTED_VERSION, ProtectedError};
 pub use store::{Listener, PolicyStore};

@@ -9,7 +9,7 @@ use remit_core::{
 use remit_manifest::{Expiry, FileRule, Manifest, Present};
 
 use crate::{
-    PolicyEnv, ProtectedError,
+    HookFolder, PolicyEnv, ProtectedError,
     files::FileRules,
     network::NetworkRules,
     programs::ProgramRules,
@@ -29,6 +29,8 @@ pub struct Policy {
     timed: bool,
     protected: Protected,
     own: Arc<RuleRef>,
+    hooks: Vec<HookFolder>,
+    hook: Arc<RuleRef>,
 }
 
 impl Policy {
@@ -48,11 +50,19 @@ impl Policy {
             present: manifest.present,
             protected: Protected::shipped()?,
             own: built_in("remit's own files"),
+            hooks: Vec::new(),
+            hook: built_in("protected/git: core.hooksPath"),
             files,
             network,
             env,
             timed,
         })
+    }
+
+    /// Protects also the folders of hooks that repositories of this machine name.
+    #[must_use]
+    pub fn with_hooks(self, hooks: Vec<HookFolder>) -> Self {
+        Self { hooks, ..self }
     }
 
     /// Whether decisions depend on the time at all.
@@ -123,6 +133,13 @@ impl Policy {
         if self.env.entry_programs.iter().any(|program| program.starts_with(path)) {
             return Decision::deny(ReasonCode::Protected, Some(Arc::clone(&self.own)), 0);
         }
+        let kind = request.context.kind;
+        let hook = |folder: &HookFolder| folder.refuses(path, &rule.scope, kind);
+        // Removing a hook gives no power.
+        if request.action != Action::DeleteFile && self.hooks.iter().any(hook) {
+            let denial = Decision::deny(ReasonCode::Protected, Some(Arc::clone(&self.hook)), 0);
+            return suggest::very_path(denial, path, &self.present);
+        }
         let moved = match &request.context.via {
             Some(Via::TreeMove { from, below }) => Some((from.as_path(), *below)),
             _ => None,
@@ -175,7 +192,7 @@ impl Policy {
     }
 
     pub(crate) fn judge_config(&self, path: &Path, old: Option<&[u8]>, new: &[u8]) -> Decision {
-        match crate::gitconfig::judge(path, old, new) {
+        match crate::gitconfig::judge(old, new) {
             Ok(()) => {
                 let at = Some(self.protected.config_rule());
                 Decision::permit(ReasonCode::Granted, at, 0)

@@ -247,7 +247,9 @@ impl PolicyStore {
                 Lifetime::Session => true,
                 Lifetime::Until(end) => *end > now,
             };
-            lives && live.grant.scope.covers(request)
+            // A yes to one rule is none to another that covers some of the same.
+            let asked = live.grant.rule.is_none() || live.grant.rule == question.rule;
+            lives && asked && live.grant.scope.covers(request)
         });
         // The one that lasts longest: a shorter one must not end what another still permits.
         let Some(live) = granting

@@ -129,6 +129,27 @@ fn bypass_a_yes_widens_nothing_that_is_not_asked() {
 }
 
 #[test]
+fn bypass_a_yes_to_one_rule_is_none_to_another() {
+    let store = store(
+        r#""fileAccess": [{"path": "/p", "mode": "write", "ask": true}, {"path": "/p/in", "mode": "write", "ask": true}],
+        "network": {"egressHosts": [{"host": "*.a.test", "ports": [443], "ask": true}, {"host": "db.a.test", "ports": [5432], "ask": true}]}"#,
+    );
+    for (number, request) in [write("/p/x"), connect("x.a.test", 443)].iter().enumerate() {
+        let rule = ask(&store, request).rule;
+        assert!(rule.is_some());
+        let scope = store.widest_for(request).unwrap();
+        let wide = grant(number as u64, scope, Lifetime::Session);
+        store.add_grant(remit_policy::Grant { rule, ..wide }).unwrap();
+    }
+    for covered in [write("/p/y/z"), read("/p/x"), connect("y.a.test", 443)] {
+        assert_eq!(word(&ask(&store, &covered)), "permit", "{covered:?}");
+    }
+    for other in [write("/p/in/x"), read("/p/in"), connect("db.a.test", 5432)] {
+        assert_eq!(word(&ask(&store, &other)), "ask", "{other:?}");
+    }
+}
+
+#[test]
 fn bypass_once_never_becomes_always() {
     let store = store(ASKING);
     let request = read("/p/x");

@@ -11,7 +11,7 @@ use std::{
     thread,
 };
 
-use crate::setup::sys;
+use crate::setup::{cover, sys};
 
 type Job = Box<dyn FnOnce() + Send>;
 
@@ -109,6 +109,17 @@ impl MountsInside {
         let path: PathBuf = path.to_owned();
         let flags = UnmountFlags::DETACH | UnmountFlags::NOFOLLOW;
         self.0.run(move || Ok(rustix::mount::unmount(&path, flags)?))
+    }
+
+    /// Covers `path` with something empty that cannot be changed. The mounts at `kept`, below
+    /// `path`, stay reachable under their names, and stay the same mounts. Nothing happens where
+    /// there is nothing at `path`.
+    ///
+    /// # Errors
+    /// The kernel's. Nothing is covered then, or not everything that is kept is reachable.
+    pub fn cover(&self, path: &Path, kept: &[PathBuf]) -> io::Result<()> {
+        let (path, kept) = (path.to_owned(), kept.to_vec());
+        self.0.run(move || cover::cover(&path, kept))
     }
 
     /// Lets the program mounted at `path` run, or no longer.

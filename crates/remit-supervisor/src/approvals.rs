@@ -67,7 +67,7 @@ struct Waiting {
     sender: AnswerSender,
 }
 
-type BeforeGrant = Box<dyn Fn(&GrantScope) + Send + Sync>;
+type BeforeGrant = Box<dyn Fn(&Grant, Option<u32>) + Send + Sync>;
 
 /// One session's desk.
 pub struct Desk {
@@ -103,8 +103,8 @@ impl Desk {
         let _ = self.guard.set(Arc::downgrade(guard));
     }
 
-    /// Calls `act` with what is about to be granted, before it is.
-    pub(crate) fn before_grants(&self, act: impl Fn(&GrantScope) + Send + Sync + 'static) {
+    /// Calls `act` with what is about to be granted and the thread that waits, before it is.
+    pub(crate) fn before_grants(&self, act: impl Fn(&Grant, Option<u32>) + Send + Sync + 'static) {
         let _ = self.before_grant.set(Box::new(act));
     }
 
@@ -152,7 +152,7 @@ impl Desk {
             return Err(error.into());
         }
         if let Some(act) = self.before_grant.get() {
-            act(&grant.scope);
+            act(&grant, question.request.context.pid);
         }
         let added = self.store.add_grant(grant);
         sender.send(if added.is_ok() { Answer::Approved } else { Answer::Denied });
@@ -223,6 +223,12 @@ impl Desk {
             scope: scope.ok_or(AnswerError::Ungrantable)?,
             lifetime,
             approval: question.id.clone(),
+            rule: match choice {
+                LifetimeChoice::Once => None,
+                LifetimeChoice::Session | LifetimeChoice::Until(_) => {
+                    question.decision.rule.clone()
+                }
+            },
         })
     }
 

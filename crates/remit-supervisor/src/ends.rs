@@ -12,12 +12,14 @@ use std::{
 };
 
 use remit_core::{Action, FileMode, Guard, Outcome, ReasonCode, Resource};
-use remit_policy::{Ended, EndedRule, GrantScope, PolicyStore};
+use remit_policy::{Ended, EndedRule, Grant, GrantScope, Lifetime, PolicyStore};
 use remit_sandbox::{
     inside::MountsInside,
     plan::GrantMount,
     revoke::{Kept, Revoker, Rights, Session},
 };
+
+use crate::runnable::Runnable;
 
 /// Longest sleep: a clock that was set forward is noticed within this time.
 const LONGEST: Duration = Duration::from_secs(30);
@@ -63,6 +65,7 @@ pub(crate) struct Ends {
     pub(crate) mounts: Arc<MountsInside>,
     pub(crate) granted: Vec<GrantMount>,
     pub(crate) hands: Arc<Hands>,
+    pub(crate) programs: Arc<Runnable>,
     /// Ends the whole session: for processes that cannot be made to let go.
     pub(crate) kill: Box<dyn Fn() + Send + Sync>,
 }
@@ -152,46 +155,83 @@ impl Ends {
                 self.granted.retain(|grant| grant.path != scope.as_path());
                 self.take_away(scope.as_path());
             }
-            EndedRule::Grant(grant) => {
-                if let GrantScope::File { scope, .. } = &grant.scope {
-                    self.let_go(scope.as_path());
+            EndedRule::Grant(grant) => match &grant.scope {
+                GrantScope::File { scope, mode, .. } => {
+                    self.end_grant(grant, scope.as_path(), *mode);
                 }
-            }
+                GrantScope::Program { path } => self.programs.ended(path),
+                _ => {}
+            },
             _ => {}
         }
     }
 
     fn take_away(&self, path: &Path) {
-        self.let_go(path);
-        let inner = self.granted.iter().any(|grant| grant.path.starts_with(path));
-        // With narrower grants inside, the name stays and the policy refuses it.
-        if !inner && let Err(error) = self.mounts.remove(path) {
-            tracing::debug!(%error, path = %path.display(), "nothing to unmount");
+        self.let_go(path, Rights::All, Vec::new());
+        let inner = self.granted.iter().map(|grant| grant.path.as_path());
+        let inner: Vec<PathBuf> =
+            inner.filter(|one| one.starts_with(path)).map(Path::to_owned).collect();
+        let wider = self.granted.iter().any(|grant| path.starts_with(&grant.path));
+        if inner.is_empty() && !wider {
+            if let Err(error) = self.mounts.remove(path) {
+                tracing::debug!(%error, path = %path.display(), "nothing to unmount");
+            }
+            return;
         }
+        // Without a mount of its own the place would show what a wider grant has there, to calls
+        // that no decision is needed for (stat(2), readlink(2)).
+        if let Err(error) = self.mounts.cover(path, &inner) {
+            self.contain(path, &error);
+        }
+    }
+
+    /// What another live grant still permits stays.
+    fn end_grant(&self, ended: &Grant, path: &Path, mode: FileMode) {
+        let live = self.store.grants();
+        let others = live.iter().filter_map(|grant| match (&grant.scope, &grant.lifetime) {
+            // What was opened once belongs to nobody's longer yes.
+            (_, Lifetime::Once(_)) => None,
+            (GrantScope::File { scope, mode, below }, _) => Some((grant, scope, *mode, *below)),
+            _ => None,
+        });
+        let (mut rights, mut kept) = (Rights::All, Vec::new());
+        for (grant, scope, own, below) in others {
+            let place = scope.as_path();
+            if grant.rule == ended.rule && (place == path || (below && scope.covers(path))) {
+                if own == FileMode::Write || mode == FileMode::Read {
+                    return;
+                }
+                rights = Rights::Write;
+            } else if place != path && place.starts_with(path) {
+                kept.push(Kept { path: place.to_owned(), mode: own });
+            }
+        }
+        self.let_go(path, rights, kept);
     }
 
     /// Descriptors, mappings and working directories at `path` die, except in narrower places that
     /// are still granted.
-    fn let_go(&self, path: &Path) {
+    fn let_go(&self, path: &Path, rights: Rights, mut kept: Vec<Kept>) {
         let mode = |write| if write { FileMode::Write } else { FileMode::Read };
-        let kept: Vec<Kept> = self
-            .granted
-            .iter()
-            .filter(|grant| grant.path.starts_with(path) && grant.path != path)
-            .map(|grant| Kept { path: PathBuf::clone(&grant.path), mode: mode(grant.write) })
-            .collect();
+        let inner = self.granted.iter();
+        let inner = inner.filter(|grant| grant.path.starts_with(path) && grant.path != path);
+        kept.extend(
+            inner.map(|grant| Kept { path: PathBuf::clone(&grant.path), mode: mode(grant.write) }),
+        );
         let outcome =
-            self.hands.revoker().and_then(|revoker| revoker.take_away(path, Rights::All, &kept));
+            self.hands.revoker().and_then(|revoker| revoker.take_away(path, rights, &kept));
         match outcome {
             Ok(outcome) => tracing::debug!(?outcome, path = %path.display(), "taken away"),
-            Err(error) => {
-                // An end that cannot be enforced ends the session.
-                tracing::error!(%error, path = %path.display(), "cannot be taken away");
-                let resource = Resource::Other(path.display().to_string());
-                let (outcome, reason) = (Outcome::Denied, ReasonCode::Expired);
-                let _ = self.guard.note(Action::Contain, resource, outcome, reason, None);
-                (self.kill)();
-            }
+            Err(error) => self.contain(path, &error),
         }
+    }
+
+    /// An end that cannot be enforced ends the session.
+    fn contain(&self, path: &Path, error: &io::Error) {
+        tracing::error!(%error, path = %path.display(), "cannot be taken away");
+        let resource = Resource::Other(path.display().to_string());
+        let (outcome, reason) = (Outcome::Denied, ReasonCode::Expired);
+        let _ = self.guard.note(Action::Contain, resource, outcome, reason, None);
+        (self.kill)();
     }
 }

@@ -78,7 +78,7 @@ impl RemitHome {
 }
 
 /// The canonical path that a folder has, or will have once it is made.
-fn settled(folder: &Path) -> PathBuf {
+pub(crate) fn settled(folder: &Path) -> PathBuf {
     let found = folder.ancestors().find_map(|above| Some((above, above.canonicalize().ok()?)));
     match found {
         Some((above, real)) => match folder.strip_prefix(above) {

@@ -25,7 +25,9 @@ pub(crate) use crate::home::{login_name as user_name, person_home as home_folder
 use crate::{
     RemitHome, RunError, SystemClock,
     error::Step as _,
+    names,
     programs::{self, Entry},
+    repositories,
 };
 
 /// What a person asked for.
@@ -75,19 +77,23 @@ impl Planned {
         refuse_expired(&manifest)?;
         let mut warnings = Vec::new();
         settle_processors(&manifest, &mut warnings)?;
-        settle_files(&mut manifest, &mut warnings)?;
+        let missing = settle_files(&mut manifest, &mut warnings)?;
         let search = programs::search_path();
         let command = request.command.first().cloned().unwrap_or_default();
         let entry = programs::find(&command, &workdir, &search)?;
         check_entry(&manifest, &entry)?;
-        let (programs, asked_programs) = settle_programs(&mut manifest, &entry, &mut warnings);
+        let (programs, asked_programs) = settle_programs(&mut manifest, &entry, &mut warnings)?;
         let home = RemitHome::from_environment(&person);
         let authority =
             Authority::new(&manifest.agent).map_err(|error| RunError::Egress(error.to_string()))?;
-        let env = policy_env(&entry, &home, &request.manifest);
+        let way = names::on_the_way_to(&request.manifest).step("find the manifest")?;
+        let env = policy_env(&entry, &home, &way);
         let hidden = env.hidden.iter().map(|scope| scope.as_path().to_owned()).collect();
         let policy =
             Policy::new(&manifest, env).map_err(|error| RunError::Policy(error.to_string()))?;
+        let writable = manifest.files.iter().filter(|rule| rule.mode == FileMode::Write);
+        let writable: Vec<&Path> = writable.map(|rule| rule.scope.as_path()).collect();
+        let policy = policy.with_hooks(repositories::hook_folders(&writable, &person));
         let id = session_id().step("draw a session id")?;
         let user = user_name();
         let mut arguments = request.command;
@@ -101,7 +107,7 @@ impl Planned {
             environment: environment(&manifest, &person, &search, &user, &id),
             home: scratch_home(&person),
             workdir,
-            grants: grants(&manifest),
+            grants: grants(&manifest, &missing),
             hidden,
             literals: literals
                 .iter()
@@ -186,23 +192,47 @@ pub(crate) fn refuse_expired(manifest: &Manifest) -> Result<(), RunError> {
     }
 }
 
-/// Checks granted paths against this machine. A read rule for a missing path is left out with a
-/// warning; a write rule for one is refused, because what the agent wrote there would be lost.
-fn settle_files(manifest: &mut Manifest, warnings: &mut Vec<String>) -> Result<(), RunError> {
-    let mut kept = Vec::with_capacity(manifest.files.len());
-    for rule in manifest.files.drain(..) {
-        if let Some(rule) = settle_file(rule, warnings)? {
-            kept.push(rule);
+/// Checks granted paths against this machine; returns those that do not exist. Their rules stay in
+/// the policy, because a wider one must not take over when something is made there. Where no wider
+/// rule lets the agent make it, a write rule is refused: what the agent wrote would be lost.
+fn settle_files(
+    manifest: &mut Manifest,
+    warnings: &mut Vec<String>,
+) -> Result<Vec<PathBuf>, RunError> {
+    let mut missing = Vec::new();
+    for rule in &mut manifest.files {
+        if !settle_file(rule)? {
+            missing.push(rule.scope.as_path().to_owned());
         }
     }
-    manifest.files = kept;
-    Ok(())
+    for rule in &manifest.files {
+        let path = rule.scope.as_path();
+        if !missing.iter().any(|one| one == path) {
+            continue;
+        }
+        let wider = manifest.files.iter().filter(|other| {
+            let above = other.scope.as_path();
+            above != path && path.starts_with(above) && !missing.iter().any(|one| one == above)
+        });
+        let nearest = wider.max_by_key(|other| other.scope.depth());
+        let made = nearest.is_some_and(|other| other.mode == FileMode::Write);
+        if rule.mode == FileMode::Write && !made {
+            return Err(RunError::Grant {
+                path: path.to_owned(),
+                problem: "does not exist",
+                help: "create it first, or remove the rule",
+                at: Arc::clone(&rule.at),
+            });
+        }
+        if !made {
+            warnings.push(format!("{}: {} does not exist; left out", rule.at.pointer, rule.scope));
+        }
+    }
+    Ok(missing)
 }
 
-fn settle_file(
-    mut rule: FileRule,
-    warnings: &mut Vec<String>,
-) -> Result<Option<FileRule>, RunError> {
+/// Makes the path canonical. Whether there is something.
+fn settle_file(rule: &mut FileRule) -> Result<bool, RunError> {
     let path = rule.scope.as_path().to_owned();
     let bad = |problem, help| RunError::Grant {
         path: path.clone(),
@@ -213,19 +243,13 @@ fn settle_file(
     if path == Path::new("/") {
         return Err(bad("the whole file system cannot be granted", "name the folders"));
     }
-    let resolved = match resolve(&path) {
-        Ok(resolved) => resolved,
+    let (resolved, there) = match resolve(&path) {
+        Ok(resolved) => (resolved, true),
         Err(Unresolved::Link) => {
             let help = "a link can be pointed elsewhere: name the place it leads to";
             return Err(bad("a part of the path is a symbolic link", help));
         }
-        Err(Unresolved::Missing) if rule.mode == FileMode::Read => {
-            warnings.push(format!("{}: {} does not exist; left out", rule.at.pointer, rule.scope));
-            return Ok(None);
-        }
-        Err(Unresolved::Missing) => {
-            return Err(bad("does not exist", "create it first, or remove the rule"));
-        }
+        Err(Unresolved::Missing(resolved)) => (resolved, false),
         Err(Unresolved::Denied) => {
             return Err(bad("you have no access to it yourself", "a grant cannot give more"));
         }
@@ -235,11 +259,12 @@ fn settle_file(
     }
     rule.scope =
         PathScope::new(&resolved).map_err(|_| bad("cannot be granted", "name an absolute path"))?;
-    Ok(Some(rule))
+    Ok(there)
 }
 
 enum Unresolved {
-    Missing,
+    /// With the canonical form of what there is of it.
+    Missing(PathBuf),
     Denied,
     Link,
 }
@@ -248,18 +273,28 @@ enum Unresolved {
 /// `/bin`), where no agent can have planted one.
 fn resolve(path: &Path) -> Result<PathBuf, Unresolved> {
     let mut sofar = PathBuf::from("/");
-    for (depth, part) in path.components().enumerate() {
+    let mut parts = path.components().enumerate();
+    while let Some((depth, part)) = parts.next() {
         let Component::Normal(name) = part else { continue };
         sofar.push(name);
-        let meta = sofar.symlink_metadata().map_err(|error| match error.kind() {
-            std::io::ErrorKind::PermissionDenied => Unresolved::Denied,
-            _ => Unresolved::Missing,
-        })?;
+        let meta = match sofar.symlink_metadata() {
+            Ok(meta) => meta,
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+                return Err(Unresolved::Denied);
+            }
+            Err(_) => {
+                sofar.extend(parts.map(|(_, part)| part));
+                return Err(Unresolved::Missing(sofar));
+            }
+        };
         if meta.is_symlink() {
             if depth > 1 {
                 return Err(Unresolved::Link);
             }
-            sofar = sofar.canonicalize().map_err(|_| Unresolved::Missing)?;
+            match sofar.canonicalize() {
+                Ok(real) => sofar = real,
+                Err(_) => return Err(Unresolved::Missing(path.to_owned())),
+            }
         }
     }
     Ok(sofar)
@@ -296,20 +331,32 @@ fn settle_programs(
     manifest: &mut Manifest,
     entry: &Entry,
     warnings: &mut Vec<String>,
-) -> (Programs, Vec<PathBuf>) {
+) -> Result<(Programs, Vec<PathBuf>), RunError> {
     let plain = |path: &PathBuf| ProgramMount { path: path.clone(), asked: false };
     let mut named: Vec<ProgramMount> = entry.started.iter().map(plain).collect();
     let mut asked = Vec::new();
     let list = match &mut manifest.execute {
-        Execute::All(_) => return (Programs::System(named), asked),
-        Execute::None(_) => return (Programs::Only(with_shell(named)), asked),
+        Execute::All(_) => return Ok((Programs::System(named), asked)),
+        Execute::None(_) => return Ok((Programs::Only(with_shell(named)), asked)),
         Execute::List(list) => list,
     };
+    if let Some(rule) = list.iter().find(|one| one.sha256.is_some() && one.path.as_path().is_dir())
+    {
+        return Err(RunError::Grant {
+            path: rule.path.as_path().to_owned(),
+            problem: "a folder has no digest",
+            help: "pin each program by a rule of its own",
+            at: Arc::clone(&rule.at),
+        });
+    }
     list.retain_mut(|rule| {
         let path = rule.path.as_path().to_owned();
         let Ok(real) = path.canonicalize() else {
-            warnings.push(format!("{}: {} does not exist; left out", rule.at.pointer, rule.path));
-            return false;
+            // The rule stays: a wider one must not permit what it pins or asks about.
+            warnings.push(format!("{}: {} does not exist", rule.at.pointer, rule.path));
+            let parent = path.parent().and_then(|parent| parent.canonicalize().ok());
+            let real = parent.zip(path.file_name()).map(|(parent, name)| parent.join(name));
+            return PathScope::new(real.unwrap_or(path)).map(|scope| rule.path = scope).is_ok();
         };
         let own = entry.chain.contains(&real);
         if rule.ask && !own {
@@ -326,7 +373,7 @@ fn settle_programs(
         }
         PathScope::new(&real).map(|scope| rule.path = scope).is_ok()
     });
-    (Programs::Only(with_shell(named)), asked)
+    Ok((Programs::Only(with_shell(named)), asked))
 }
 
 /// A listed shell is also `/bin/sh` where the machine says so: scripts and libc name that path.
@@ -341,12 +388,13 @@ fn with_shell(mut named: Vec<ProgramMount>) -> Vec<ProgramMount> {
     named
 }
 
-fn grants(manifest: &Manifest) -> Vec<GrantMount> {
+fn grants(manifest: &Manifest, missing: &[PathBuf]) -> Vec<GrantMount> {
     let mount = |rule: &FileRule| GrantMount {
         path: rule.scope.as_path().to_owned(),
         write: rule.mode == FileMode::Write,
     };
-    manifest.files.iter().map(mount).collect()
+    let there = |rule: &&FileRule| !missing.iter().any(|path| path == rule.scope.as_path());
+    manifest.files.iter().filter(there).map(mount).collect()
 }
 
 /// Hosts that programs reach without a lookup: listed literal IPv4 addresses, and `localhost`.
@@ -371,13 +419,14 @@ fn literals(manifest: &Manifest) -> Vec<(Host, Ipv4Addr, Arc<[u16]>)> {
     all
 }
 
-fn policy_env(entry: &Entry, home: &RemitHome, manifest: &Path) -> PolicyEnv {
+/// `way` are the names that lead to the manifest.
+fn policy_env(entry: &Entry, home: &RemitHome, way: &[PathBuf]) -> PolicyEnv {
     let scope = |path: &Path| PathScope::new(path.canonicalize().unwrap_or_else(|_| path.into()));
     let system = SYSTEM_DIRECTORIES.iter().filter_map(|dir| scope(Path::new(dir)).ok());
     PolicyEnv {
         entry_programs: entry.chain.clone(),
         system_dirs: system.collect(),
-        own: scope(manifest).into_iter().collect(),
+        own: way.iter().filter_map(|path| PathScope::new(path).ok()).collect(),
         hidden: home.own().iter().filter_map(|path| scope(path).ok()).collect(),
     }
 }

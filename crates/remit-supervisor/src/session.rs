@@ -18,7 +18,7 @@ use remit_egress::{Egress, EgressConfig, Resolver, SessionNet, UpstreamTrust};
 use remit_policy::PolicyStore;
 use remit_sandbox::{
     inside::{MountsInside, NetworkInside},
-    mediate::{Mediator, Prepared as ExecPrepared, Programs, View},
+    mediate::{Mediator, View},
     report::Layer,
     revoke::Session,
     setup::{self, Ending, Launched, Standard},
@@ -33,6 +33,7 @@ use crate::{
     error::Step as _,
     groups::{Groups, group_name},
     limits::Watch,
+    runnable::Runnable,
     terminal::{self, Terminal},
 };
 
@@ -61,6 +62,7 @@ pub struct Prepared {
 pub struct Enforced {
     prepared: Prepared,
     mediator: Mediator,
+    programs: Arc<Runnable>,
     terminal: Option<Terminal>,
     /// What each layer reports.
     pub layers: Vec<Layer>,
@@ -199,12 +201,13 @@ impl Prepared {
             list_mode: self.planned.plan.programs.only_named(),
             loaders: self.planned.plan.loaders.clone(),
         };
-        let programs = Arc::new(Runnable {
-            asked: self.planned.asked_programs.clone(),
-            mounts: Arc::clone(&self.mounts),
-        });
-        let mediator = Mediator::start(listener, view, Arc::clone(&self.guard), programs)
-            .step("start mediation")?;
+        let asked = self.planned.asked_programs.clone();
+        let programs = Runnable::new(asked, Arc::clone(&self.store), Arc::clone(&self.mounts))
+            .step("watch the starts of programs")?;
+        let programs = Arc::new(programs);
+        let mediator =
+            Mediator::start(listener, view, Arc::clone(&self.guard), Arc::clone(&programs) as _)
+                .step("start mediation")?;
         let remote = self.launched.remote().step("open the session's control")?;
         let (info, desk) = (self.info.clone(), Arc::clone(&self.desk));
         let guard = Arc::clone(&self.guard);
@@ -214,7 +217,7 @@ impl Prepared {
         if let (Some(terminal), false) = (&terminal, self.planned.non_interactive) {
             terminal.ask_here(Arc::clone(&self.desk)).step("watch for questions")?;
         }
-        Ok(Enforced { prepared: self, mediator, terminal, layers })
+        Ok(Enforced { prepared: self, mediator, programs, terminal, layers })
     }
 
     /// Ceilings of the manifest that this machine holds only in part.
@@ -237,7 +240,7 @@ impl Enforced {
     /// # Errors
     /// [`RunError`] when the program could not be started because the trail or the inside failed.
     pub fn run(self) -> Result<Ended, RunError> {
-        let Self { mut prepared, mediator, terminal, layers } = self;
+        let Self { mut prepared, mediator, programs, terminal, layers } = self;
         let terminal = terminal.map(Arc::new);
         let plan = &prepared.planned.plan;
         let layers: Vec<&str> = layers.iter().map(|layer| layer.name.as_str()).collect();
@@ -251,7 +254,7 @@ impl Enforced {
                 Some(format!("in force: {}", layers.join(", "))),
             )
             .map_err(|error| RunError::Audit(error.to_string()))?;
-        let ends = prepared.watch(terminal.clone())?;
+        let ends = prepared.watch(terminal.clone(), programs)?;
         prepared.launched.start()?;
         let ending = prepared.launched.wait().step("wait for the session")?;
         drop(ends);
@@ -294,7 +297,11 @@ impl Enforced {
 
 impl Prepared {
     /// Starts everything that runs beside the program: ends of rights, ceilings, signals.
-    fn watch(&mut self, terminal: Option<Arc<Terminal>>) -> Result<Watching, RunError> {
+    fn watch(
+        &mut self,
+        terminal: Option<Arc<Terminal>>,
+        programs: Arc<Runnable>,
+    ) -> Result<Watching, RunError> {
         let remote = self.launched.remote().step("open the session's control")?;
         let mut granted = self.planned.plan.grants.clone();
         granted.sort_by_key(|grant| grant.path.components().count());
@@ -303,14 +310,18 @@ impl Prepared {
         let hands = Hands::new(move || {
             Ok(Session { root: root.try_clone()?, proc: folder("/proc")?, init })
         });
-        let again = Arc::clone(&hands);
-        self.desk.before_grants(move |scope| again.allow_again(scope));
+        let (again, approved) = (Arc::clone(&hands), Arc::clone(&programs));
+        self.desk.before_grants(move |grant, thread| {
+            again.allow_again(&grant.scope);
+            approved.approved(grant, thread);
+        });
         let ends = Ends {
             guard: Arc::clone(&self.guard),
             store: Arc::clone(&self.store),
             mounts: Arc::clone(&self.mounts),
             granted,
             hands,
+            programs,
             kill: Box::new(move || remote.kill()),
         };
         let ends = ends.watch().step("watch for ends")?;
@@ -420,35 +431,5 @@ impl SessionNet for Sockets {
 
     fn datagram(&self, at: SocketAddrV4) -> io::Result<UdpSocket> {
         self.0.datagram(at)
-    }
-}
-
-/// Makes approved programs executable right before they start, and takes it back when the
-/// approval was for once.
-struct Runnable {
-    asked: Vec<PathBuf>,
-    mounts: Arc<MountsInside>,
-}
-
-impl Programs for Runnable {
-    fn before_exec(&self, path: &Path) -> ExecPrepared {
-        if !self.asked.iter().any(|own| own == path) {
-            return ExecPrepared::Ready;
-        }
-        match self.mounts.set_runnable(path, true) {
-            Ok(()) => {
-                let (mounts, path) = (Arc::clone(&self.mounts), path.to_owned());
-                // The kernel has opened the program long before this; the next start asks again.
-                std::thread::spawn(move || {
-                    std::thread::sleep(Duration::from_secs(1));
-                    let _ = mounts.set_runnable(&path, false);
-                });
-                ExecPrepared::Ready
-            }
-            Err(error) => {
-                tracing::warn!(%error, path = %path.display(), "cannot make runnable");
-                ExecPrepared::Refused
-            }
-        }
     }
 }

@@ -6,9 +6,9 @@
 mod safe;
 mod syntax;
 
-use std::{collections::HashMap, os::unix::ffi::OsStrExt, path::Path};
+use std::collections::HashMap;
 
-use syntax::Setting;
+pub(crate) use syntax::{Setting, parse};
 
 /// Largest configuration that is judged, in bytes.
 const LARGEST: usize = 1024 * 1024;
@@ -28,12 +28,10 @@ pub(crate) enum Unsafe {
 }
 
 /// Judges the change from `old` (absent: no file) to `new`.
-pub(crate) fn judge(path: &Path, old: Option<&[u8]>, new: &[u8]) -> Result<(), Unsafe> {
+pub(crate) fn judge(old: Option<&[u8]>, new: &[u8]) -> Result<(), Unsafe> {
     if new.len() > LARGEST {
         return Err(Unsafe::TooLarge);
     }
-    let modules =
-        path.file_name().is_some_and(|name| name.as_bytes().eq_ignore_ascii_case(b".gitmodules"));
     let settings = syntax::parse(new).ok_or(Unsafe::Malformed)?;
     // What cannot be read counts as nothing: then all of the new file must be harmless.
     let before = old.filter(|old| old.len() <= LARGEST).and_then(syntax::parse).unwrap_or_default();
@@ -45,7 +43,7 @@ pub(crate) fn judge(path: &Path, old: Option<&[u8]>, new: &[u8]) -> Result<(), U
     // its order too: a subsequence of what was there.
     let mut reached = 0;
     for setting in &settings {
-        if if modules { safe::module(setting) } else { safe::setting(setting) } {
+        if safe::setting(setting) {
             continue;
         }
         let places = kept.get(setting).map_or(&[][..], Vec::as_slice);

@@ -254,26 +254,6 @@ pub(super) fn setting(setting: &Setting) -> bool {
     }
 }
 
-/// Whether a setting of `.gitmodules` is harmless.
-pub(super) fn module(setting: &Setting) -> bool {
-    if setting.section != b"submodule" || setting.subsection.is_none() {
-        return false;
-    }
-    let value = setting.value.as_deref();
-    match setting.key.as_slice() {
-        b"path" => value.is_some_and(|path| {
-            !path.is_empty()
-                && !path.starts_with(b"-")
-                && !path.starts_with(b"/")
-                && path.split(|b| *b == b'/').all(|part| part != b"..")
-        }),
-        b"url" => value.is_some_and(url),
-        b"update" => value.is_some_and(update),
-        b"branch" | b"ignore" | b"shallow" | b"fetchrecursesubmodules" => true,
-        _ => false,
-    }
-}
-
 /// `!command` would run one.
 fn update(value: &[u8]) -> bool {
     [&b"checkout"[..], b"rebase", b"merge", b"none"].contains(&value)

@@ -3,20 +3,20 @@
 
 /// One key with its value, in the order of the file.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Setting {
+pub(crate) struct Setting {
     /// Lower case.
-    pub(super) section: Vec<u8>,
+    pub(crate) section: Vec<u8>,
     /// As it stands; lower case in the old `[section.sub]` spelling.
-    pub(super) subsection: Option<Vec<u8>>,
+    pub(crate) subsection: Option<Vec<u8>>,
     /// Lower case.
-    pub(super) key: Vec<u8>,
+    pub(crate) key: Vec<u8>,
     /// Absent for a key without `=`, which means true.
-    pub(super) value: Option<Vec<u8>>,
+    pub(crate) value: Option<Vec<u8>>,
 }
 
 impl Setting {
     /// `section.subsection.key` for messages: bounded, without control characters.
-    pub(super) fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         let mut name = self.section.clone();
         for part in self.subsection.iter().chain(Some(&self.key)) {
             name.push(b'.');
@@ -28,7 +28,7 @@ impl Setting {
 }
 
 /// All settings, or `None` where git would stop with an error.
-pub(super) fn parse(text: &[u8]) -> Option<Vec<Setting>> {
+pub(crate) fn parse(text: &[u8]) -> Option<Vec<Setting>> {
     // Git's strings end at a NUL: it would read something else than stands there.
     if text.contains(&0) {
         return None;

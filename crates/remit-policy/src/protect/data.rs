@@ -46,8 +46,8 @@ pub(super) struct Rule {
     pub(super) paths: Vec<String>,
     #[serde(default)]
     pub(super) except: Vec<String>,
-    #[serde(default, rename = "notBelow")]
-    pub(super) not_below: Vec<String>,
+    #[serde(default)]
+    pub(super) unless: Vec<String>,
     #[serde(default)]
     pub(super) guarded: Guarded,
     #[serde(default)]

@@ -38,8 +38,8 @@ pub(crate) struct Protected {
 struct Entry {
     pattern: Pattern,
     except: Vec<Pattern>,
-    /// Names that the entry does not apply below.
-    not_below: Vec<pattern::Part>,
+    /// Whole endings of paths, from above the match on, that the entry does not mean.
+    unless: Vec<Pattern>,
     guarded: Guarded,
     deletable: bool,
     at: Arc<RuleRef>,
@@ -109,11 +109,7 @@ impl Protected {
         self.entries.push(Entry {
             pattern,
             except: rule.except.iter().map(except).collect::<Result<_, _>>()?,
-            not_below: rule
-                .not_below
-                .iter()
-                .map(|name| pattern::Part::parse(name, true))
-                .collect::<Result<_, _>>()?,
+            unless: rule.unless.iter().map(except).collect::<Result<_, _>>()?,
             guarded: rule.guarded,
             deletable: rule.deletable,
             at: crate::policy::built_in(&format!("protected/{tool}: {text}")),
@@ -205,8 +201,10 @@ impl Entry {
 
     fn matches(&self, parts: &Parts<'_>, start: usize) -> Option<Match> {
         let found = self.pattern.matches(parts.from(start))?;
-        let below = |part: &pattern::Part| parts.until(start).iter().any(|name| part.matches(name));
-        if self.not_below.iter().any(below) {
+        let ends = |pattern: &Pattern, above: usize| {
+            pattern.matches(parts.from(above)).is_some_and(|found| found.complete)
+        };
+        if self.unless.iter().any(|one| (0..start).any(|above| ends(one, above))) {
             return None;
         }
         let excepted = |except: &Pattern| {
@@ -273,10 +271,6 @@ impl<'p> Parts<'p> {
 
     fn from(&self, start: usize) -> &[&'p [u8]] {
         self.all().get(start..).unwrap_or(&[])
-    }
-
-    fn until(&self, end: usize) -> &[&'p [u8]] {
-        self.all().get(..end).unwrap_or(&[])
     }
 }
 

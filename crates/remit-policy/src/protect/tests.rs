@@ -83,6 +83,15 @@ fn ordinary_files_are_free() {
         "/p/.git/modules/a/objects/ab/cd",
         "/p/.git/modules/a/HEAD",
         "/p/x.git/HEAD",
+        "/p/.git/refs/remotes/origin/HEAD",
+        "/p/.git/logs/refs/remotes/origin/HEAD",
+        "/p/.git/modules/a/refs/remotes/origin/HEAD",
+        "/p/.git/worktrees/w/HEAD",
+        "/p/.git/worktrees/w/logs/HEAD",
+        "/p/x.git/worktrees/w/HEAD",
+        "/p/x.git/main/config",
+        "/p/.git/refs/heads/config",
+        "/p/.gitmodules",
         "/p/docs/agents.md",
         "/p/head",
         "/p/hooks/pre-commit",
@@ -132,6 +141,29 @@ fn bypass_pointers_and_links_in_place_of_git_folders() {
 #[test]
 fn bypass_a_bare_repository_under_any_name() {
     assert_eq!(judged("/p/innocent/HEAD", Some(File)), "refused");
+    for planted in [
+        "/p/a.git/b/HEAD",
+        "/p/.git/b/HEAD",
+        "/p/.git/objects/b/HEAD",
+        "/p/.git/worktrees/HEAD",
+        "/p/.git/worktrees/w/b/HEAD",
+        "/p/.git/x.GIT/b/HEAD",
+    ] {
+        assert_eq!(judged(planted, Some(File)), "refused", "{planted}");
+        assert_eq!(judged(planted, None), "refused", "{planted}");
+    }
+    for (config, hook) in [
+        ("/p/.git/worktrees/w/config", "/p/.git/worktrees/w/hooks/x"),
+        ("/p/x.git/worktrees/w/config", "/p/x.git/worktrees/w/hooks/x"),
+        ("/p/x.git/modules/a/b/config", "/p/x.git/modules/a/b/hooks/x"),
+    ] {
+        assert_eq!(judged(config, Some(File)), "gated", "{config}");
+        assert_eq!(judged(hook, Some(File)), "refused", "{hook}");
+    }
+    // Nor where the project itself lies below such a folder.
+    let below = PathScope::new("/h/x.git/p").unwrap();
+    let verdict = list().judge(Path::new("/h/x.git/p/b/HEAD"), &below, Some(File), false, None);
+    assert_eq!(word(&verdict), "refused");
     assert_eq!(judged("/p/x.git/hooks/post-receive", Some(File)), "refused");
     assert_eq!(judged("/p/x.git/config", Some(File)), "gated");
 }

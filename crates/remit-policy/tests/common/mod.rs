@@ -75,6 +75,7 @@ pub fn grant(number: u64, scope: GrantScope, lifetime: Lifetime) -> Grant {
         scope,
         lifetime,
         approval: ApprovalId::new(session(), number),
+        rule: None,
     }
 }
 

@@ -1,5 +1,6 @@
 //! Putting a session into its walls, layer by layer.
 
+pub(crate) mod cover;
 mod etc;
 pub mod filter;
 mod init;

@@ -71,7 +71,11 @@ pub(super) fn attach(
     rustix::mount::move_mount(mount, "", at, path, flags)
 }
 
-pub(super) fn make_directory(at: BorrowedFd<'_>, name: &str, mode: u32) -> rustix::io::Result<()> {
+pub(super) fn make_directory(
+    at: BorrowedFd<'_>,
+    name: impl rustix::path::Arg + Copy,
+    mode: u32,
+) -> rustix::io::Result<()> {
     rustix::fs::mkdirat(at, name, Mode::from_raw_mode(mode))?;
     // mkdir applies the umask; the sticky world-writable bits must stay.
     rustix::fs::chmodat(at, name, Mode::from_raw_mode(mode), AtFlags::empty())

@@ -6,7 +6,7 @@ use libtest_mimic::Trial;
 use remit_testkit::program;
 use serde_json::json;
 
-use crate::world::{World, trial};
+use crate::world::{World, answer_next, trial};
 
 pub fn trials() -> Vec<Trial> {
     vec![
@@ -18,6 +18,8 @@ pub fn trials() -> Vec<Trial> {
         trial("exec_by_the_loader_from_read_grants", by_loader),
         trial("exec_digests_and_path_races", digests),
         trial("exec_entry_written_by_the_agent", entry),
+        trial("exec_once_is_for_one_start", once),
+        trial("exec_folders_that_ask", folder),
     ]
 }
 
@@ -48,6 +50,93 @@ def ways(name, path):
 
 fn prelude(script: &str) -> String {
     format!("LOADER = {LOADER:?}\n{WAYS}\n{script}")
+}
+
+/// `begin` returns when the program has really started; `fits` tells whether it could be started.
+const STARTING: &str = r#"
+def begin(*words, thread=False):
+    seen, told = os.pipe2(os.O_CLOEXEC)
+    pid = os.fork()
+    if pid == 0:
+        try:
+            start = lambda: os.execv(words[0], words)
+            if thread: one = threading.Thread(target=start); one.start(); one.join()
+            else: start()
+        except OSError as error: os.write(told, b"%d" % error.errno)
+        os._exit(99)
+    os.close(told); failed = os.read(seen, 10); os.close(seen)
+    if failed: raise OSError(int(failed), "not started")
+def fits(path): refuse(not os.access(path, os.X_OK))
+"#;
+
+/// After a yes for once, nobody else finds the program runnable.
+fn once() {
+    let sleep = program("sleep").canonicalize().unwrap();
+    let mut world = World::new("exec-once").with(|manifest, _| {
+        manifest.set("/permissions/execute", json!([{"path": sleep, "ask": true}]))
+    });
+    world.limit = std::time::Duration::from_secs(30);
+    let home = world.area.remit_home();
+    let report = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for how in ["--once", "--once", "--session"] {
+                answer_next(&home, &[how]);
+            }
+        });
+        world.attack(&format!(
+            r#"
+P = {sleep:?}
+{STARTING}
+attempt("attack before", lambda: fits(P))
+attempt("permitted once", lambda: begin(P, "1"))
+time.sleep(0.15)
+attempt("attack after", lambda: fits(P))
+attempt("permitted by a thread", lambda: begin(P, "1", thread=True))
+time.sleep(0.15)
+attempt("attack after a thread", lambda: fits(P))
+attempt("permitted session", lambda: begin(P, "1"))
+time.sleep(0.3)
+attempt("permitted again", lambda: (fits(P), begin(P, "1")))
+"#
+        ))
+    });
+    report.all_refused("attack");
+    report.works(&[
+        "permitted once",
+        "permitted by a thread",
+        "permitted session",
+        "permitted again",
+    ]);
+}
+
+fn folder() {
+    let mut world = World::new("exec-folder").with(|manifest, area| {
+        let tools = area.path().join("tools");
+        manifest.set("/permissions/execute", json!([{"path": tools, "ask": true}]))
+    });
+    world.limit = std::time::Duration::from_secs(30);
+    let sleep = std::fs::read(program("sleep")).unwrap();
+    let tool = world.executable("tools/sleep", &sleep);
+    let other = world.executable("tools/other", &sleep);
+    let home = world.area.remit_home();
+    let report = std::thread::scope(|scope| {
+        scope.spawn(|| answer_next(&home, &["--once"]));
+        world.attack(&format!(
+            r#"
+{STARTING}
+attempt("permitted once", lambda: begin({tool:?}, "1"))
+time.sleep(0.15)
+attempt("attack after", lambda: fits({tool:?}))
+attempt("attack other", lambda: fits({other:?}))
+"#
+        ))
+    });
+    report.works(&["permitted once"]).all_refused("attack");
+    let pinned = json!([{"path": world.area.path().join("tools"), "sha256": "0".repeat(64)}]);
+    let world = world.with(|manifest, _| manifest.set("/permissions/execute", pinned));
+    let done = world.attack("").done;
+    assert_eq!(done.status, Some(125), "{done}");
+    assert!(done.stderr.contains("a folder has no digest"), "{done}");
 }
 
 fn none() {

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::{
     net::{LAN, LISTED},
-    world::{DATA, World, trial},
+    world::{DATA, World, answer_next, trial},
 };
 
 pub fn trials() -> Vec<Trial> {
@@ -22,6 +22,8 @@ pub fn trials() -> Vec<Trial> {
         trial("expiry_file_names_in_a_running_session", names),
         trial("expiry_open_descriptors_and_mappings", descriptors),
         trial("expiry_never_widens", narrower),
+        trial("expiry_around_a_place_that_stays", around),
+        trial("expiry_of_one_yes_leaves_another", yes),
         trial("expiry_host_with_a_live_connection", host),
         trial("expiry_manifest_in_a_running_session", manifest),
     ]
@@ -117,6 +119,10 @@ attempt("attack parked", lambda: os.pwrite(socket.recv_fds(other, 1, 1)[1][0], b
 fn narrower() {
     let world = World::new("expiry-narrower").with(|manifest, area| {
         area.write("work/write/narrow/file", DATA);
+        std::os::unix::fs::symlink("/target", area.work().join("write/narrow/link")).unwrap();
+        area.write("work/write/single", DATA);
+        let single = area.work().join("write/single");
+        let manifest = manifest.file(json!({"path": single, "mode": "read", "expiry": soon(END)}));
         let path = area.work().join("write/narrow");
         manifest.file(json!({"path": path, "mode": "read", "expiry": soon(END)}))
     });
@@ -133,10 +139,105 @@ attempt("attack create", lambda: write(N + "/new"))
 attempt("attack move", lambda: os.rename(N, W + "/free"))
 attempt("attack exchange", lambda: (os.mkdir(W + "/e"), exchange(N, W + "/e")))
 attempt("attack remove", lambda: os.unlink(N + "/file"))
+attempt("attack stat", lambda: os.stat(N + "/file"))
+attempt("attack path", lambda: os.open(N + "/file", os.O_PATH))
+attempt("attack readlink", lambda: os.readlink(N + "/link"))
+attempt("attack list", lambda: refuse(not os.listdir(N)))
+attempt("attack time", lambda: os.utime(N))
+attempt("attack time below", lambda: os.utime(N + "/file"))
+attempt("attack single", lambda: read(W + "/single"))
+attempt("attack single stat", lambda: refuse(os.stat(W + "/single").st_size == 0))
+attempt("attack single time", lambda: os.utime(W + "/single"))
+attempt("permitted outer", lambda: (os.stat(W + "/file"), os.utime(W + "/file"), os.listdir(W)))
 "#
     ));
+    report.works(&["permitted outer"]);
     report.works(&["permitted before", "permitted after"]).all_refused("attack");
     assert_eq!(world.text("work/write/narrow/file"), DATA);
+}
+
+/// A wider rule that ends leaves the narrower one inside it, and nothing else.
+fn around() {
+    let world = World::new("expiry-around").with(|manifest, area| {
+        area.write("work/outer/file", DATA);
+        area.write("work/outer/deep/inner/file", DATA);
+        area.write("work/outer/deep/other", DATA);
+        area.write("work/outer/single", DATA);
+        let rule = |name: &str, mode: &str| json!({"path": area.work().join(name), "mode": mode});
+        let path = area.work().join("outer");
+        manifest
+            .file(json!({"path": path, "mode": "write", "expiry": soon(END)}))
+            .file(rule("outer/deep/inner", "write"))
+            .file(rule("outer/single", "read"))
+    });
+    let report = world.attack(&format!(
+        r#"
+O = A + "/work/outer"; I = O + "/deep/inner"
+held = os.open(I + "/file", os.O_RDWR); folder = os.open(I, os.O_PATH); outer = os.open(O, os.O_PATH)
+attempt("permitted before", lambda: (write(O + "/made"), write(I + "/made")))
+os.chdir(I)
+{WAIT}
+attempt("attack read", lambda: read(O + "/file"))
+attempt("attack create", lambda: write(O + "/new"))
+attempt("attack stat", lambda: os.stat(O + "/file"))
+attempt("attack stat beside", lambda: os.stat(O + "/deep/other"))
+attempt("attack stat above", lambda: os.stat("../../file"))
+attempt("attack stat by folder", lambda: os.stat("file", dir_fd=outer))
+attempt("attack list", lambda: refuse(set(os.listdir(O)) == {{"deep", "single"}}))
+attempt("attack time", lambda: os.utime(O))
+attempt("attack time of the way", lambda: os.utime(O + "/deep"))
+attempt("attack make", lambda: os.mkdir(O + "/deep/new"))
+attempt("permitted name", lambda: (write(I + "/after"), os.stat(I + "/file"), os.utime(I + "/file")))
+attempt("permitted single", lambda: read(O + "/single"))
+attempt("permitted folder", lambda: (os.stat("file", dir_fd=folder), os.open("new", os.O_CREAT | os.O_RDWR, dir_fd=folder)))
+attempt("permitted relative", lambda: write("relative"))
+attempt("permitted held", lambda: os.pwrite(held, b"after", 0))
+attempt("permitted rest", lambda: write(W + "/after"))
+"#
+    ));
+    report.works(&[
+        "permitted before",
+        "permitted name",
+        "permitted single",
+        "permitted folder",
+        "permitted relative",
+        "permitted held",
+        "permitted rest",
+    ]);
+    report.all_refused("attack");
+    assert!(world.exists("work/outer/deep/inner/relative"));
+    assert!(!world.exists("work/outer/new"));
+}
+
+/// Two people's yeses to one rule: what the longer one permits outlives the shorter one.
+fn yes() {
+    let mut world = World::new("expiry-yes").with(|manifest, area| {
+        area.write("work/asked/file", DATA);
+        manifest.file(json!({"path": area.work().join("asked"), "mode": "write", "ask": true}))
+    });
+    world.limit = Duration::from_secs(30);
+    let home = world.area.remit_home();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for how in [&["--session"][..], &["--until", "3s"]] {
+                answer_next(&home, how);
+            }
+        });
+        let report = world.attack(
+            r#"
+F = A + "/work/asked/file"
+source = os.open(F, os.O_RDONLY)
+target = os.open(F, os.O_RDWR)
+attempt("permitted before", lambda: (os.pread(source, 4, 0), os.pwrite(target, b"early", 0)))
+time.sleep(5)
+attempt("permitted read", lambda: refuse(not os.pread(source, 100, 0)))
+attempt("permitted name", lambda: read(F))
+attempt("attack write", lambda: os.pwrite(target, b"late", 0))
+"#,
+        );
+        report.works(&["permitted before", "permitted read", "permitted name"]);
+        report.all_refused("attack");
+    });
 }
 
 fn host() {

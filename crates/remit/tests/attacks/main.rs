@@ -22,6 +22,7 @@ mod net;
 mod places;
 mod protected;
 mod sockets;
+mod terminal;
 mod world;
 
 use libtest_mimic::Arguments;
@@ -43,6 +44,7 @@ fn main() {
         limits::trials(),
         lifetime::trials(),
         input::trials(),
+        terminal::trials(),
     ];
     let conclusion = libtest_mimic::run(&arguments, trials.into_iter().flatten().collect());
     network.remove();

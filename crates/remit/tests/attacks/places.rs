@@ -4,6 +4,7 @@ use std::{ffi::OsStr, fs, os::unix::ffi::OsStrExt as _, path::PathBuf};
 
 use libtest_mimic::Trial;
 use remit_testkit::ManifestBuilder;
+use serde_json::json;
 
 use crate::world::{DATA, World, trial};
 
@@ -14,6 +15,7 @@ pub fn trials() -> Vec<Trial> {
         trial("fs_single_file_grants", single),
         trial("fs_grants_at_odd_names", odd_names),
         trial("fs_scratch_is_thrown_away", scratch),
+        trial("fs_narrower_rules_for_what_does_not_exist_yet", not_yet),
     ]
 }
 
@@ -136,6 +138,42 @@ attempt("attack bytes", lambda: read((A + "/odd/with").encode() + b"\xff/file"))
         assert_eq!(world.text(&format!("odd/{name}/file")), "new");
         let made = world.area.path().join("odd").join(name).join(OsStr::from_bytes(b"\xff\n"));
         assert!(made.exists());
+    }
+}
+
+/// A wider rule does not take over where a narrower one has nothing to name yet.
+fn not_yet() {
+    let world = World::new("not-yet").with(|manifest, area| {
+        let work = area.work();
+        let rule = |name: &str, mode: &str| json!({"path": work.join(name), "mode": mode});
+        let asking = json!({"path": work.join("write/asks"), "mode": "write", "ask": true});
+        let ended = json!({"path": work.join("write/ends"), "mode": "write", "expiry": "2020-01-01T00:00:00Z"});
+        manifest
+            .file(rule("write/.github", "read"))
+            .file(rule("write/.mcp.json", "write"))
+            .file(rule("write/new/deep", "write"))
+            .file(asking)
+            .file(ended)
+    });
+    let report = world.attack(
+        r#"
+attempt("attack folder", lambda: os.mkdir(W + "/.github"))
+attempt("attack file", lambda: write(W + "/.github"))
+os.mkdir(W + "/own"); write(W + "/own/x")
+attempt("attack rename", lambda: os.rename(W + "/own", W + "/.github"))
+attempt("attack link", lambda: os.link(W + "/file", W + "/.github"))
+attempt("attack ended", lambda: os.mkdir(W + "/ends"))
+threading.Thread(target=lambda: os.mkdir(W + "/asks"), daemon=True).start()
+attempt("permitted named", lambda: write(W + "/.mcp.json"))
+attempt("attack not named", lambda: write(W + "/own/.mcp.json"))
+attempt("permitted deep", lambda: (os.makedirs(W + "/new/deep"), write(W + "/new/deep/x")))
+time.sleep(0.5); os._exit(0)
+"#,
+    );
+    report.works(&["permitted named", "permitted deep"]).all_refused("attack");
+    report.recorded("approval_request", "asked", "asks");
+    for name in [".github", "ends", "asks"] {
+        assert!(!world.exists(&format!("work/write/{name}")), "{name}");
     }
 }
 

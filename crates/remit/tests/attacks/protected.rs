@@ -12,7 +12,10 @@ pub fn trials() -> Vec<Trial> {
         trial("protected_every_family_not_yet_existing", absent),
         trial("protected_git_hooks_and_folders", folders),
         trial("protected_git_config_lock_tricks", locks),
+        trial("protected_git_repositories_planted_below_git_folders", planted),
         trial("protected_git_keeps_working", works),
+        trial("protected_hooks_where_the_repository_says", hooks),
+        trial("protected_names_that_lead_to_the_manifest", manifest),
     ]
 }
 
@@ -26,7 +29,6 @@ const FAMILIES: &[&str] = &[
     ".GIT/hooks/pre-commit",
     ".Git/Config",
     "sub/.git",
-    ".gitmodules",
     ".gitconfig",
     ".config/git/config",
     ".hg/hgrc",
@@ -221,6 +223,48 @@ attempt("attack race", raced); clean()
     assert!(!after.contains("evil"), "{after}");
 }
 
+/// A folder named `*.git` above must not make `HEAD` an ordinary name: with it, a folder with hooks
+/// and configuration of the agent's own is a repository.
+fn planted() {
+    let world = World::new("planted").with(|manifest, area| {
+        area.write("outer.git/project/file", "");
+        manifest.write(area.path().join("outer.git/project")).execute_any()
+    });
+    repository(&world);
+    let report = world.attack(
+        r#"
+P = A + "/outer.git/project"
+def plant(at):
+    def act():
+        os.makedirs(at + "/objects"); os.makedirs(at + "/refs"); os.makedirs(at + "/hooks")
+        write(at + "/config", b"[core]\n\tbare = true\n\tfsmonitor = /tmp/evil\n"); write(at + "/hooks/post-commit")
+        write(at + "/HEAD", b"ref: refs/heads/main\n")
+        must("git", "-C", at, "rev-parse", "--git-dir")
+    return act
+for name in ("/a.git/b", "/repo/.git/b", "/repo/.git/worktrees/w", "/repo/.git/objects/b", "/a.git/modules/m", "/plain"):
+    attempt("attack " + name, plant(W + name))
+attempt("attack below", plant(P + "/b"))
+def moved():
+    must("git", "init", "-q", "--bare", W + "/bare.git"); os.rename(W + "/bare.git", W + "/moved")
+attempt("attack moved", moved)
+attempt("permitted init", lambda: must("git", "init", "-q", P + "/new"))
+attempt("permitted config", lambda: write(P + "/config"))
+attempt("permitted bare", lambda: must("git", "clone", "-q", "--bare", P + "/new", W + "/copy.git"))
+attempt("permitted remote head", lambda: must("git", "-C", P + "/new", "symbolic-ref", "refs/remotes/origin/HEAD", "refs/remotes/origin/main"))
+"#,
+    );
+    report.works(&[
+        "permitted init",
+        "permitted config",
+        "permitted bare",
+        "permitted remote head",
+    ]);
+    report.all_refused("attack");
+    for place in ["write/a.git/b", "write/repo/.git/b", "write/plain"] {
+        assert!(!world.exists(&format!("work/{place}/HEAD")), "{place}");
+    }
+}
+
 fn works() {
     let world = World::new("git-works").with(|manifest, _| manifest.execute_any());
     let report = world.attack(
@@ -246,4 +290,86 @@ attempt("attack template", git("init", "-q", "--separate-git-dir", "/tmp/gd", W 
         .works(&["init", "user", "email", "remote", "add", "commit", "branch", "clone", "remove"]);
     report.all_refused("attack");
     assert!(world.exists("work/write/copy/file"));
+}
+
+/// A repository may keep its hooks among the files that the agent works on.
+fn hooks() {
+    let world = World::new("hooks-path");
+    world.area.write("work/write/tools/hooks/pre-commit", "#!/bin/sh\n");
+    world.area.write("work/.git/config", "[core]\n\thooksPath = write/outer/hooks\n");
+    world.area.write("work/write/.git/config", "[core]\n\thooksPath = tools/hooks\n");
+    let report = world.attack(
+        r#"
+T = W + "/tools"; H = T + "/hooks"
+attempt("permitted beside", lambda: write(T + "/build.sh"))
+attempt("permitted sample", lambda: write(H + "/pre-push.sample"))
+attempt("permitted folder", lambda: os.makedirs(W + "/outer/hooks"))
+attempt("attack write", lambda: write(H + "/pre-commit"))
+attempt("attack append", lambda: open(H + "/pre-commit", "ab").write(b"evil"))
+attempt("attack mode", lambda: os.chmod(H + "/pre-commit", 0o755))
+attempt("attack create", lambda: write(H + "/post-commit"))
+attempt("attack outer", lambda: write(W + "/outer/hooks/post-commit"))
+attempt("attack rename", lambda: os.rename(T + "/build.sh", H + "/post-merge"))
+attempt("attack link", lambda: os.link(T + "/build.sh", H + "/post-merge"))
+attempt("attack sample", lambda: os.rename(H + "/pre-push.sample", H + "/pre-push"))
+os.makedirs(W + "/mine/hooks"); write(W + "/mine/hooks/post-commit")
+attempt("attack folder", lambda: exchange(W + "/mine", T))
+attempt("attack folder of hooks", lambda: exchange(W + "/mine/hooks", H))
+os.rename(W + "/outer/hooks", W + "/gone"); os.rmdir(W + "/outer")
+attempt("attack links", lambda: os.symlink("mine", W + "/outer"))
+attempt("attack moved in", lambda: os.rename(W + "/mine", W + "/outer"))
+attempt("permitted removal", lambda: os.unlink(H + "/pre-commit"))
+"#,
+    );
+    report.works(&[
+        "permitted beside",
+        "permitted sample",
+        "permitted folder",
+        "permitted removal",
+    ]);
+    assert_eq!(report.all_refused("attack"), 12);
+}
+
+/// Who can point the manifest's name elsewhere writes the next manifest.
+fn manifest() {
+    let world = World::new("manifest-names");
+    world.area.write("work/write/real/other", "");
+    world.link("real", "work/write/linked");
+    world.link("../../../manifest.json", "work/write/real/name");
+    let session = world.session();
+    let script = world.script(
+        r#"
+write(W + "/mine", b"{}")
+attempt("permitted read", lambda: read(W + "/mine"))
+attempt("permitted beside", lambda: write(W + "/real/other"))
+for name in ("/linked", "/real/name"):
+    attempt("attack unlink " + name, lambda: os.unlink(W + name))
+    attempt("attack rename " + name, lambda: os.rename(W + name, W + "/away"))
+    attempt("attack replace " + name, lambda: os.rename(W + "/mine", W + name))
+    attempt("attack exchange " + name, lambda: exchange(W + "/mine", W + name))
+attempt("attack move", lambda: os.rename(W + "/real", W + "/away"))
+"#,
+    );
+    let words = [crate::world::python().into_os_string(), "-c".into(), script.into()];
+    let mut command = session.command(&words);
+    let name = world.area.work().join("write/linked/name");
+    let arguments: Vec<_> = command
+        .get_args()
+        .map(|word| {
+            if Some(word) == session.manifest().map(AsRef::as_ref) {
+                name.as_os_str()
+            } else {
+                word
+            }
+        })
+        .map(ToOwned::to_owned)
+        .collect();
+    let mut linked = Command::new(command.get_program());
+    linked.args(arguments).current_dir(world.area.work()).env_clear();
+    linked.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command = linked;
+    let report = world.report(remit_testkit::run_bounded(&mut command, world.limit));
+    report.works(&["permitted read", "permitted beside"]);
+    assert_eq!(report.all_refused("attack"), 9);
+    assert!(world.exists("work/write/linked/name"));
 }

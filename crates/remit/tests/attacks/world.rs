@@ -6,11 +6,12 @@ use std::{
     ffi::OsStr,
     fs,
     path::{Path, PathBuf},
+    process::Command,
     time::Duration,
 };
 
 use libtest_mimic::Trial;
-use remit_testkit::{Area, Finished, ManifestBuilder, Session, trail};
+use remit_testkit::{Area, Finished, ManifestBuilder, Session, remit, run_bounded, trail};
 use serde_json::Value;
 
 /// What must never be seen inside.
@@ -45,6 +46,28 @@ pub struct Report {
     pub done: Finished,
     pub lines: BTreeMap<String, String>,
     pub events: Vec<Value>,
+}
+
+/// Says yes to the next question.
+pub fn answer_next(home: &Path, how: &[&str]) {
+    let approval = |words: &[&str]| {
+        let mut command = Command::new(remit());
+        command.arg("approval").args(words).env("REMIT_HOME", home);
+        run_bounded(&mut command, Duration::from_secs(10))
+    };
+    for _ in 0..200 {
+        let listed = approval(&["list", "--format", "json"]).stdout;
+        let all: Vec<Value> = serde_json::from_str(&listed).unwrap_or_default();
+        let id = all.first().and_then(|question| question["id"].as_str());
+        if let Some(id) = id {
+            let mut words = vec!["approve", id];
+            words.extend(how);
+            let _ = approval(&words).must_succeed();
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    panic!("nothing was asked");
 }
 
 impl World {
@@ -103,7 +126,8 @@ impl World {
         })
     }
 
-    fn report(&self, done: Finished) -> Report {
+    /// What a script that has run printed.
+    pub fn report(&self, done: Finished) -> Report {
         let lines = done
             .stdout
             .lines()

@@ -18,6 +18,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 pub fn trials() -> Vec<Trial> {
     vec![
         trial("programs_git_everyday_work", everyday),
+        trial("programs_git_repositories_with_submodules", submodules),
         trial("programs_git_over_https", https),
         trial("programs_git_and_ssh_over_ssh", ssh),
     ]
@@ -38,7 +39,7 @@ for n in 1 2 3; do echo $n > file$n; git add .; git commit -qm "change $n"; done
 printf '#!/bin/sh\n' > run.sh; chmod +x run.sh; git add run.sh; git commit -qm script
 git ls-files -s run.sh | cut -c1-6; git config core.filemode
 git switch -qc side HEAD~2; echo side > side; git add side; git commit -qm side
-git rebase -q main; git switch -q main; git merge -q --no-ff -m merged side; git log --format=%s
+git rebase -q main; git switch -q main; git merge -q --no-ff -m merged side; git log --topo-order --format=%s
 echo changed > file1; git stash -q; git stash pop -q; git diff --stat; git checkout -q file1
 git cherry-pick --no-commit side >/dev/null 2>&1 || true; git reset -q --hard
 git tag -a v1 -m one; git branch -d side -q; git gc -q; git fsck --no-dangling 2>/dev/null; git blame -s file1 | cut -c10-
@@ -47,6 +48,26 @@ git clone -q . ../clone; git -C ../clone log --oneline | wc -l; git -C ../clone 
 git archive HEAD | tar -t; git mv file2 renamed; git rm -q file3; git status --short
 cd ..; rm -rf project clone
 "#;
+
+/// Git itself trusts nothing in `.gitmodules`, and every checkout writes it.
+fn submodules() {
+    let place = Place::new("git-submodules");
+    place.same(
+        r#"
+export GIT_AUTHOR_NAME=a GIT_AUTHOR_EMAIL=a@example.org GIT_COMMITTER_NAME=a GIT_COMMITTER_EMAIL=a@example.org
+export GIT_AUTHOR_DATE=2026-01-01T00:00:00Z GIT_COMMITTER_DATE=2026-01-01T00:00:00Z
+git init -q -b main lib; git -C lib commit -q --allow-empty -m lib; sha=$(git -C lib rev-parse HEAD)
+git init -q -b main top; cd top; git config -f .gitmodules submodule.sub.path sub
+git config -f .gitmodules submodule.sub.url https://git.example/lib
+git update-index --add --cacheinfo 160000,$sha,sub; git add .gitmodules; git commit -qm top; git tag one
+mkdir sub; git config -f .gitmodules submodule.sub.branch main; git commit -qam branch
+cd ..; git clone -q top copy; cd copy; cat .gitmodules; git submodule status; git submodule -q init
+git config submodule.sub.url; git checkout -q one; cat .gitmodules; git switch -q main; git status --short
+cd ..; rm -rf lib top copy
+"#,
+    );
+    place.nothing_was_denied();
+}
 
 fn https() {
     let place = Place::new("git-https").host(GIT, &[443]);
