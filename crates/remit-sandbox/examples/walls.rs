@@ -33,7 +33,8 @@ fn main() {
         .built()
         .unwrap();
     eprintln!("built {:?}", t0.elapsed());
-    let (layers, _listener) = l.enforce().unwrap();
+    l.begin_enforcing().unwrap();
+    let (layers, _listener) = l.enforced().unwrap();
     eprintln!("enforced {:?} {layers:?}", t0.elapsed());
     l.start().unwrap();
     let e = l.wait();

@@ -131,6 +131,11 @@ impl Planned {
         let control = ControlSocket::open(&self.home, &info).step("open the control socket")?;
         let launched = forked.built()?;
         let groups = Groups::make(&group_name(&info.session), &self.plan.limits, launched.init);
+        // A terminal of the session's own must be open before the program's side takes it.
+        let terminal = standard.terminal.iter().any(|one| *one);
+        if !terminal {
+            launched.begin_enforcing()?;
+        }
         let network = launched.network.try_clone().step("open the network namespace")?;
         let net = NetworkInside::enter(network).step("enter the network namespace")?;
         let mounts = launched.mounts.try_clone().step("open the mount namespace")?;
@@ -189,7 +194,10 @@ impl Prepared {
     /// [`RunError`]; nothing ran.
     pub fn enforce(mut self) -> Result<Enforced, RunError> {
         let terminal = self.terminal().step("open the session's terminal")?;
-        let (layers, listener) = self.launched.enforce()?;
+        if self.standard.iter().any(|one| *one) {
+            self.launched.begin_enforcing()?;
+        }
+        let (layers, listener) = self.launched.enforced()?;
         let root = self.launched.root.try_clone().step("open the session's root")?;
         let view = View {
             root,

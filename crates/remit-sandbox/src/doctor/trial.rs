@@ -149,7 +149,8 @@ fn attempt() -> Result<(), LayerError> {
     let plan = plan();
     setup::enter_supervisor_namespace()?;
     let launched = setup::fork_session(&plan, &Standard { terminal: [false; 3] })?.built()?;
-    let (_, listener) = launched.enforce()?;
+    launched.begin_enforcing()?;
+    let (_, listener) = launched.enforced()?;
     let folder = |path: &str| {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         openat(CWD, path, flags, Mode::empty()).at("mediation", "open", path)

@@ -127,13 +127,21 @@ impl Forked {
 }
 
 impl Launched {
-    /// Lets the inside put its last layers in force. Returns what is in force, and the
-    /// notification descriptor on which the program's mediated calls will arrive.
+    /// Lets the inside put its last layers in force, beside whatever the caller does meanwhile.
+    /// What is to hold for all of the session (a control group, its terminal) must be there.
+    ///
+    /// # Errors
+    /// [`LayerError`] when the inside is gone.
+    pub fn begin_enforcing(&self) -> Result<(), LayerError> {
+        init::send(&self.control, &Order::Enforce, None).at("process", "order", "")
+    }
+
+    /// Waits until they are. Returns what is in force, and the notification descriptor on which
+    /// the program's mediated calls will arrive.
     ///
     /// # Errors
     /// [`LayerError`] of the layer that could not be put in force; nothing ran.
-    pub fn enforce(&self) -> Result<(Vec<Layer>, OwnedFd), LayerError> {
-        init::send(&self.control, &Order::Enforce, None).at("process", "order", "")?;
+    pub fn enforced(&self) -> Result<(Vec<Layer>, OwnedFd), LayerError> {
         match next(&self.control)? {
             (Report::Enforced(layers), Some(listener)) => Ok((layers, listener)),
             (Report::Failed(error), _) => Err(error),

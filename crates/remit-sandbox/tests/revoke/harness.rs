@@ -131,7 +131,8 @@ impl Running {
             init: launched.init,
         })
         .unwrap();
-        let (_, listener) = launched.enforce().unwrap();
+        launched.begin_enforcing().unwrap();
+        let (_, listener) = launched.enforced().unwrap();
         let gate = Arc::new(Gate::default());
         let view = View {
             root: launched.root.try_clone().unwrap(),
