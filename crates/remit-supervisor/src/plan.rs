@@ -408,13 +408,15 @@ fn literals(manifest: &Manifest) -> Vec<(Host, Ipv4Addr, Arc<[u16]>)> {
             Host::Name(name) if &**name == "localhost" => Ipv4Addr::LOCALHOST,
             _ => continue,
         };
-        let known = all.iter_mut().find(|(own, at, _)| own == host && *at == address);
-        let Some((_, _, ports)) = known else {
-            all.push((host.clone(), address, Arc::clone(&rule.ports)));
-            continue;
-        };
-        let more = rule.ports.iter().filter(|port| !ports.contains(port));
-        *ports = ports.iter().chain(more).copied().collect();
+        // One listener for each address and port: where `localhost` and 127.0.0.1 both name one, it
+        // stands for whoever came first.
+        let taken =
+            |port: &u16| all.iter().any(|(_, at, ports)| *at == address && ports.contains(port));
+        let more: Vec<u16> = rule.ports.iter().copied().filter(|port| !taken(port)).collect();
+        match all.iter_mut().find(|(own, at, _)| own == host && *at == address) {
+            Some((_, _, ports)) => *ports = ports.iter().copied().chain(more).collect(),
+            None => all.push((host.clone(), address, more.into())),
+        }
     }
     all
 }
@@ -527,14 +529,17 @@ mod tests {
         let text = r#"{"agent": "a.b", "permissions": {"network": {"egressHosts": [
             {"host": "10.0.0.9", "ports": [5432]}, "localhost:8080",
             {"host": "10.0.0.9", "ports": [80, 5432], "methods": ["GET"]}, "localhost:9090",
-            "a.test", "*.b.test"]}}}"#;
+            {"host": "127.0.0.1", "ports": [9090, 9091]}, "a.test", "*.b.test"]}}}"#;
         let variables = Variables { home: "/h".into(), workdir: "/w".into() };
         let source = ManifestSource::from_text("m", text);
         let found = literals(&Manifest::parse(&source, &variables).unwrap());
         let found: Vec<(String, &[u16])> =
             found.iter().map(|(host, _, ports)| (host.to_string(), &ports[..])).collect();
-        let expected: [(String, &[u16]); 2] =
-            [("10.0.0.9".into(), &[5432, 80]), ("localhost".into(), &[8080, 9090])];
+        let expected: [(String, &[u16]); 3] = [
+            ("10.0.0.9".into(), &[5432, 80]),
+            ("localhost".into(), &[8080, 9090]),
+            ("127.0.0.1".into(), &[9091]),
+        ];
         assert_eq!(found, expected);
     }
 }
