@@ -19,7 +19,7 @@ use super::sys;
 
 /// Calls no further apart than this are a row: a caller that does nothing but call, also where each
 /// wake-up is slow. Beside work of its own the processor is better left to the scheduler.
-const GAP: Duration = Duration::from_micros(100);
+const GAP: Duration = Duration::from_micros(80);
 /// So many in a row are worth a wake-up of their own.
 const ROW: u32 = 8;
 
@@ -60,7 +60,9 @@ impl Awake {
         if !self.useful {
             return;
         }
-        self.row = if now.duration_since(self.last) < GAP { self.row.saturating_add(1) } else { 0 };
+        let close = now.duration_since(self.last) < GAP;
+        // One late call among many does not end a row, one among few does.
+        self.row = if close { self.row.saturating_add(1).min(2 * ROW) } else { self.row / 2 };
         self.last = now;
         if self.row < ROW {
             return;
