@@ -77,9 +77,9 @@ impl Turn<'_> {
         if is(object.stat.st_mode, libc::S_IFLNK) {
             return Err(Errno::OPNOTSUPP.into());
         }
-        self.change(&object, Some(Via::ModeChange))?;
         let mode = mode as u32;
         self.no_set_id(mode, &object.stat, &object.path)?;
+        self.change(&object, Some(Via::ModeChange))?;
         self.still_there()?;
         self.by_name(&object.fd, |name| sys::chmodat(sys::CWD, name, mode))
     }
@@ -87,9 +87,12 @@ impl Turn<'_> {
     /// `fchmod`.
     pub(super) fn fchmod(&mut self, fd: i32, mode: u64) -> Outcome {
         self.keep_names_still();
+        if mode as u32 & SET_ID != 0 {
+            let file = self.grab(fd)?;
+            let path = self.shared.canonical(&file)?;
+            self.no_set_id(mode as u32, &sys::fstat(file.as_raw_fd())?, &path)?;
+        }
         let file = self.changed_file(fd, Some(Via::ModeChange))?;
-        let path = self.shared.canonical(&file)?;
-        self.no_set_id(mode as u32, &sys::fstat(file.as_raw_fd())?, &path)?;
         self.still_there()?;
         sys::fchmod(file.as_raw_fd(), mode as u32)?;
         Ok(Reply::Value(0))

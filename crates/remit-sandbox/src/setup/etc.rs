@@ -120,9 +120,11 @@ impl HostEtc {
 
 /// The bytes of a small file that everybody may read, as a copy can be read by everybody.
 fn small(path: &Path, meta: &fs::Metadata) -> Option<Vec<u8>> {
-    let public = meta.is_file() && meta.mode() & 0o004 != 0 && meta.len() <= SMALL;
+    if !meta.is_file() || meta.mode() & 0o004 == 0 || meta.len() > SMALL {
+        return None;
+    }
     let mut bytes = Vec::with_capacity(usize::try_from(meta.len()).ok()?.saturating_add(1));
-    let file = fs::File::open(path).ok().filter(|_| public)?;
+    let file = fs::File::open(path).ok()?;
     file.take(SMALL.saturating_add(1)).read_to_end(&mut bytes).ok()?;
     (bytes.len() as u64 <= SMALL).then_some(bytes)
 }
