@@ -7,6 +7,7 @@
 
 mod action;
 mod answer;
+mod data;
 mod decision;
 mod guard;
 mod host;
@@ -22,6 +23,7 @@ mod time_point;
 
 pub use action::{Action, Outcome};
 pub use answer::{AnswerReceiver, AnswerSender, answer_channel};
+pub use data::{DataAction, DataClass, DataGroup, Detector, Direction, Finding, ModelApi};
 pub use decision::{Decision, Effect, RuleRef, RuleSource, Suggestion};
 pub use guard::{Denial, Guard, GuardPorts, Pending, Permit, Verdict};
 pub use host::{Host, HostError, HostPattern};

@@ -3,11 +3,9 @@
 use std::{collections::HashMap, net::IpAddr, sync::Arc};
 
 use ipnet::IpNet;
-use remit_core::{Host, HostPattern, RuleRef};
+use remit_core::{DataAction, Host, HostPattern, RuleRef};
 
-use crate::{
-    Clash, DlpAction, Execute, FileRule, HostRule, Manifest, Problem, ProgramRule, parse::Cursor,
-};
+use crate::{Clash, Execute, FileRule, HostRule, Manifest, Problem, ProgramRule, parse::Cursor};
 
 /// Reports every contradiction between rules.
 pub(crate) fn contradictions(cursor: &mut Cursor<'_>, manifest: &Manifest) {
@@ -19,7 +17,7 @@ pub(crate) fn contradictions(cursor: &mut Cursor<'_>, manifest: &Manifest) {
     for rule in &manifest.network.hosts {
         addresses(cursor, rule, manifest.network.block_external);
     }
-    let masked = manifest.dlp.outputs.iter().any(|(_, action)| *action == DlpAction::Mask);
+    let masked = manifest.dlp.outputs.iter().any(|(_, action)| *action == DataAction::Mask);
     let model = manifest.network.hosts.iter().any(HostRule::is_model);
     if masked && !model {
         cursor.clash("/dlp/outputs", Clash::MaskWithoutModel, None);

@@ -3,7 +3,9 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use ipnet::IpNet;
-use remit_core::{FileMode, Host, HostPattern, PathScope, RuleRef, Timestamp, TlsMode};
+use remit_core::{
+    DataAction, DataClass, FileMode, HostPattern, ModelApi, PathScope, RuleRef, Timestamp, TlsMode,
+};
 
 use crate::Need;
 
@@ -127,7 +129,7 @@ pub struct FileRule {
     /// A person decides each use.
     pub ask: bool,
     /// Classes that are redacted before the agent reads.
-    pub redact: Vec<Class>,
+    pub redact: Vec<DataClass>,
     /// Label that reading puts on the session.
     pub label: Option<Arc<str>>,
     /// Writes wait for review.
@@ -165,7 +167,7 @@ pub struct HostRule {
     /// Labels of data that may be sent there, where they are limited.
     pub accepts: Option<Vec<Arc<str>>>,
     /// Which model API the host speaks.
-    pub model: Option<Model>,
+    pub model: Option<ModelApi>,
     /// A person decides each use.
     pub ask: bool,
     /// Ends sooner than the manifest.
@@ -179,26 +181,10 @@ impl HostRule {
     pub fn is_model(&self) -> bool {
         self.model.is_some()
             || match &self.pattern {
-                HostPattern::Exact(Host::Name(name)) => vendor_name(name),
+                HostPattern::Exact(host) => ModelApi::of_vendor(host).is_some(),
                 HostPattern::Subdomains(suffix) => vendor_suffix(suffix),
-                HostPattern::Exact(Host::Address(_)) => false,
             }
     }
-}
-
-fn vendor_name(name: &str) -> bool {
-    const NAMES: [&str; 6] = [
-        "api.anthropic.com",
-        "api.openai.com",
-        "chatgpt.com",
-        "generativelanguage.googleapis.com",
-        "aiplatform.googleapis.com",
-        "api.githubcopilot.com",
-    ];
-    NAMES.contains(&name)
-        || name.ends_with(".openai.azure.com")
-        || name.ends_with("-aiplatform.googleapis.com")
-        || (name.starts_with("bedrock-runtime.") && name.ends_with(".amazonaws.com"))
 }
 
 fn vendor_suffix(suffix: &str) -> bool {
@@ -234,19 +220,6 @@ impl fmt::Display for PathPattern {
             Self::Below(prefix) => write!(f, "{prefix}*"),
         }
     }
-}
-
-/// Model APIs that Remit reads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Model {
-    /// Anthropic Messages.
-    Anthropic,
-    /// OpenAI Chat Completions and Responses.
-    OpenAi,
-    /// Google Gemini.
-    Gemini,
-    /// AWS Bedrock.
-    Bedrock,
 }
 
 /// Which programs the agent may start besides its own entry executable.
@@ -340,41 +313,13 @@ pub struct ToolRule {
     pub at: Arc<RuleRef>,
 }
 
-/// A class of findings, or a group of classes: `EMAIL`, `pii`, `EXACT:customers`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Class(pub(crate) Arc<str>);
-
-impl Class {
-    /// The contract's spelling.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-/// What happens to a finding.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum DlpAction {
-    /// Nothing.
-    Allow,
-    /// It is recorded.
-    Alert,
-    /// It is replaced on the way out and restored on the way back (model hosts only).
-    Mask,
-    /// It is removed.
-    Redact,
-    /// It waits for a reviewer.
-    Quarantine,
-    /// It is refused.
-    Block,
-}
-
 /// Data-leak prevention.
 #[derive(Clone, Debug, Default)]
 pub struct Dlp {
     /// By class, what comes in.
-    pub inputs: Vec<(Class, DlpAction)>,
+    pub inputs: Vec<(DataClass, DataAction)>,
     /// By class, what goes out.
-    pub outputs: Vec<(Class, DlpAction)>,
+    pub outputs: Vec<(DataClass, DataAction)>,
     /// Literal strings that always count as findings.
     pub values: Vec<KnownValue>,
 }
@@ -384,11 +329,11 @@ pub struct Dlp {
 pub struct KnownValue {
     value: Arc<str>,
     /// Its class.
-    pub class: Class,
+    pub class: DataClass,
 }
 
 impl KnownValue {
-    pub(crate) fn new(value: &str, class: Class) -> Self {
+    pub(crate) fn new(value: &str, class: DataClass) -> Self {
         Self { value: value.into(), class }
     }
 
@@ -442,16 +387,4 @@ pub enum Isolation {
     Gvisor,
     /// A micro-VM.
     MicroVm,
-}
-
-impl Model {
-    /// The contract's spelling.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Anthropic => "anthropic",
-            Self::OpenAi => "openai",
-            Self::Gemini => "gemini",
-            Self::Bedrock => "bedrock",
-        }
-    }
 }

@@ -3,6 +3,7 @@
 use std::{collections::HashSet, sync::Arc};
 
 use jsonc_parser::ast::Value;
+use remit_core::{DataAction, DataClass};
 
 use super::{
     cursor::{Cursor, Item},
@@ -10,8 +11,8 @@ use super::{
     network::pattern,
 };
 use crate::{
-    Access, Clash, Class, Clipboard, Display, Dlp, DlpAction, Isolation, KnownValue, Need, Problem,
-    SecretRule, ToolRule,
+    Access, Clash, Clipboard, Display, Dlp, Isolation, KnownValue, Need, Problem, SecretRule,
+    ToolRule,
 };
 
 pub(super) fn clipboard(
@@ -152,21 +153,25 @@ pub(super) fn dlp(cursor: &mut Cursor<'_>, item: &Item<'_, '_>, needs: &mut Vec<
     dlp
 }
 
-fn actions(cursor: &mut Cursor<'_>, item: &Item<'_, '_>, inputs: bool) -> Vec<(Class, DlpAction)> {
+fn actions(
+    cursor: &mut Cursor<'_>,
+    item: &Item<'_, '_>,
+    inputs: bool,
+) -> Vec<(DataClass, DataAction)> {
     let words = [
-        ("allow", DlpAction::Allow),
-        ("alert", DlpAction::Alert),
-        ("mask", DlpAction::Mask),
-        ("redact", DlpAction::Redact),
-        ("quarantine", DlpAction::Quarantine),
-        ("block", DlpAction::Block),
+        ("allow", DataAction::Allow),
+        ("alert", DataAction::Alert),
+        ("mask", DataAction::Mask),
+        ("redact", DataAction::Redact),
+        ("quarantine", DataAction::Quarantine),
+        ("block", DataAction::Block),
     ];
     let expected = "\"allow\", \"alert\", \"mask\", \"redact\", \"quarantine\" or \"block\"";
     let mut actions = Vec::new();
     for (key, item) in cursor.map(item).unwrap_or_default() {
         let class = cursor.class(&item, key);
         let action = cursor.word(&item, expected, &words);
-        if inputs && action == Some(DlpAction::Mask) {
+        if inputs && action == Some(DataAction::Mask) {
             let problem = Problem::Contradiction { what: Clash::MaskInputs, other: None };
             cursor.problem(&item, problem);
         }

@@ -7,10 +7,10 @@ use std::{
 
 use ipnet::IpNet;
 use jsonc_parser::ast::Value;
-use remit_core::{HostPattern, TlsMode};
+use remit_core::{HostPattern, ModelApi, TlsMode};
 
 use super::cursor::{Cursor, Fields, Item, shorten};
-use crate::{Clash, HostRule, Model, Need, Network, PathPattern, Present, Problem};
+use crate::{Clash, HostRule, Need, Network, PathPattern, Present, Problem};
 
 const KEYS: [&str; 3] = ["egressHosts", "blockExternal", "localOnly"];
 const HOST_KEYS: [&str; 10] =
@@ -69,10 +69,10 @@ fn rule(cursor: &mut Cursor<'_>, item: &Item<'_, '_>, needs: &mut Vec<Need>) -> 
     let model = fields.get("model").and_then(|model| {
         needs.push(Need::new(&model.pointer, "model traffic", cursor.at(&model)));
         let words = [
-            ("anthropic", Model::Anthropic),
-            ("openai", Model::OpenAi),
-            ("gemini", Model::Gemini),
-            ("bedrock", Model::Bedrock),
+            ("anthropic", ModelApi::Anthropic),
+            ("openai", ModelApi::OpenAi),
+            ("gemini", ModelApi::Gemini),
+            ("bedrock", ModelApi::Bedrock),
         ];
         cursor.word(&model, "\"anthropic\", \"openai\", \"gemini\" or \"bedrock\"", &words)
     });

@@ -3,39 +3,10 @@
 use std::{path::PathBuf, sync::Arc};
 
 use jsonc_parser::ast::Value;
-use remit_core::{PathError, PathScope, Timestamp};
+use remit_core::{DataClass, PathError, PathScope, Timestamp};
 
 use super::cursor::{Cursor, Item, shorten};
-use crate::{Class, Problem, Sha256Digest, units, words::nearest};
-
-/// Classes and groups of the contract.
-const CLASSES: [&str; 25] = [
-    "PERSON",
-    "ADDRESS",
-    "LOCATION",
-    "ORGANIZATION",
-    "EMAIL",
-    "PHONE",
-    "CREDIT_CARD",
-    "IBAN",
-    "BANK_ACCOUNT",
-    "NATIONAL_ID",
-    "DATE_OF_BIRTH",
-    "IP_ADDRESS",
-    "MEDICAL",
-    "SALARY",
-    "API_KEY",
-    "PASSWORD",
-    "PRIVATE_KEY",
-    "JWT",
-    "CONNECTION_STRING",
-    "BEARER",
-    "SEED_PHRASE",
-    "CRYPTO_WALLET",
-    "pii",
-    "secrets",
-    "registered",
-];
+use crate::{Problem, Sha256Digest, units, words::nearest};
 
 impl Cursor<'_> {
     /// 1 to `most` characters, none of them a control character.
@@ -91,15 +62,11 @@ impl Cursor<'_> {
     }
 
     /// A class of findings or a group.
-    pub(super) fn class(&mut self, item: &Item<'_, '_>, text: &str) -> Option<Class> {
-        let registered = ["EXACT:", "DOCUMENT:"]
-            .iter()
-            .filter_map(|prefix| text.strip_prefix(prefix))
-            .any(|name| !name.is_empty() && name.len() <= 128 && !name.contains(char::is_control));
-        if registered || text == "CANARY" || CLASSES.contains(&text) {
-            return Some(Class(text.into()));
+    pub(super) fn class(&mut self, item: &Item<'_, '_>, text: &str) -> Option<DataClass> {
+        if let Some(class) = DataClass::parse(text) {
+            return Some(class);
         }
-        let near = nearest(text, CLASSES.iter().copied().chain(["CANARY"]));
+        let near = nearest(text, DataClass::fixed());
         self.problem(
             item,
             Problem::UnknownWord {
