@@ -204,6 +204,7 @@ fn record(session: &SessionId, number: u64) -> Record {
         generation: 1,
         pid: Some(4242),
         detail: None,
+        traffic: Vec::new(),
     }
 }
 

@@ -374,6 +374,7 @@ impl OwnRecords {
             generation: 0,
             pid: Some(std::process::id()),
             detail: Some(detail),
+            traffic: Vec::new(),
         }
     }
 }

@@ -11,8 +11,9 @@ use std::{
 
 use crate::{
     AccessRequest, Action, Answer, AnswerReceiver, ApprovalId, ApprovalRequest, Approver,
-    AuditError, AuditSink, Clock, CorrelationId, Decision, Durability, Effect, EventId, Obligation,
-    Outcome, Pdp, ReasonCode, Record, Resource, RuleRef, SessionContext, Suggestion, Timestamp,
+    AuditError, AuditSink, Clock, CorrelationId, Decision, Durability, Effect, EventId,
+    HostTraffic, Obligation, Outcome, Pdp, ReasonCode, Record, Resource, RuleRef, SessionContext,
+    Suggestion, Timestamp,
 };
 
 /// What the guard is made of.
@@ -187,6 +188,27 @@ impl Guard {
         Ok(record.event_id)
     }
 
+    /// Records a session's end with what it sent where.
+    ///
+    /// # Errors
+    /// [`AuditError`].
+    pub fn note_end(
+        &self,
+        session: Resource,
+        outcome: Outcome,
+        detail: String,
+        traffic: Vec<HostTraffic>,
+    ) -> Result<EventId, AuditError> {
+        let mut request = AccessRequest::new(Action::SessionEnd, session);
+        request.context.detail = Some(detail);
+        let decision = Decision::permit(ReasonCode::SessionLife, None, 0);
+        let correlation = self.correlate();
+        let mut record = self.record(&request, &correlation, &decision, outcome, None);
+        record.traffic = traffic;
+        self.append(&record)?;
+        Ok(record.event_id)
+    }
+
     /// Records what became of a question: its answer, or the grant that a yes brought.
     ///
     /// # Errors
@@ -301,6 +323,7 @@ impl Guard {
             generation: decision.generation,
             pid: request.context.pid,
             detail: request.context.detail.clone(),
+            traffic: Vec::new(),
         }
     }
 }

@@ -20,6 +20,7 @@ mod record;
 mod request;
 mod session;
 mod time_point;
+mod traffic;
 
 pub use action::{Action, Outcome};
 pub use answer::{AnswerReceiver, AnswerSender, answer_channel};
@@ -38,3 +39,4 @@ pub use record::Record;
 pub use request::{AccessRequest, Context, FileKind, FileMode, Resource, Via};
 pub use session::SessionContext;
 pub use time_point::{Timestamp, TimestampError};
+pub use traffic::HostTraffic;

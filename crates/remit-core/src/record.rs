@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Action, ApprovalId, CorrelationId, EventId, Outcome, ReasonCode, RuleRef, SessionId,
-    Suggestion, Timestamp,
+    Action, ApprovalId, CorrelationId, EventId, HostTraffic, Outcome, ReasonCode, RuleRef,
+    SessionId, Suggestion, Timestamp,
 };
 
 /// One event. Field names are contract; they only grow.
@@ -55,4 +55,7 @@ pub struct Record {
     /// Short extra fact: resolved address, exit status, digest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
+    /// At a session's end: its traffic by host.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub traffic: Vec<HostTraffic>,
 }

@@ -100,7 +100,7 @@ impl Engine {
         let permit = match self.guard.check_async(request.clone()).await {
             Ok(permit) => permit,
             Err(denial) => {
-                self.live.count_refused();
+                self.live.count_refused(host, port);
                 return Err(denial);
             }
         };
@@ -132,7 +132,13 @@ impl Engine {
 
     /// Records a refusal of this point's own and counts it.
     pub(crate) fn refuse(&self, request: &AccessRequest, reason: ReasonCode) -> Denial {
-        self.live.count_refused();
+        match &request.resource {
+            Resource::Name(host) => self.live.count_refused(host, 0),
+            Resource::Endpoint { host, port } | Resource::Http { host, port, .. } => {
+                self.live.count_refused(host, *port);
+            }
+            _ => {}
+        }
         self.guard.refuse(request, reason)
     }
 

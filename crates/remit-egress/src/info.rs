@@ -1,12 +1,13 @@
 //! What the enforcement point can say about itself.
 
-use remit_core::{Host, Timestamp};
+use remit_core::{HostTraffic, Timestamp};
+use serde::{Deserialize, Serialize};
 
 /// One live connection.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConnectionInfo {
     /// The name that the connection stands for.
-    pub host: Host,
+    pub host: String,
     /// TCP port.
     pub port: u16,
     /// When it was permitted.
@@ -24,7 +25,7 @@ pub struct ConnectionInfo {
 }
 
 /// Totals since the start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EgressSummary {
     /// Connections open now.
     pub open: usize,
@@ -38,4 +39,6 @@ pub struct EgressSummary {
     pub ended: u64,
     /// Bytes sent to servers, as on the wire.
     pub egress_bytes: u64,
+    /// By host and port, the busiest first.
+    pub hosts: Vec<HostTraffic>,
 }

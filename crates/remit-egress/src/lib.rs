@@ -29,6 +29,7 @@ mod refusal;
 mod relay;
 mod sniff;
 mod tls;
+mod traffic;
 mod upstream;
 
 pub use address::{AddressClass, classify, vet};

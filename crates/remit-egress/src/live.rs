@@ -10,7 +10,8 @@ use std::{
 };
 
 use remit_core::{
-    AccessRequest, Effect, Guard, Host, Outcome, Permit, ReasonCode, Resource, Timestamp,
+    AccessRequest, Effect, Guard, Host, HostTraffic, Outcome, Permit, ReasonCode, Resource,
+    Timestamp,
 };
 use tokio::sync::{Notify, OwnedSemaphorePermit, watch};
 
@@ -18,6 +19,7 @@ use crate::{
     budget::Budget,
     info::{ConnectionInfo, EgressSummary},
     places::Place,
+    traffic::TrafficTable,
 };
 
 /// One connection that the guard permitted.
@@ -86,6 +88,17 @@ impl Live {
         }
     }
 
+    /// Adds what this connection counted to its host's totals.
+    fn add_to(&self, traffic: &mut HostTraffic) {
+        let more = |total: &mut u64, counter: &AtomicU64| {
+            *total = total.saturating_add(counter.load(Ordering::Relaxed));
+        };
+        more(&mut traffic.permitted, &self.permitted);
+        more(&mut traffic.refused, &self.refused);
+        more(&mut traffic.bytes_up, &self.up);
+        more(&mut traffic.bytes_down, &self.down);
+    }
+
     fn held(&self) -> MutexGuard<'_, HashMap<u64, Held>> {
         lock(&self.held)
     }
@@ -93,7 +106,7 @@ impl Live {
     fn info(&self) -> ConnectionInfo {
         let until = self.held().values().filter_map(|held| held.until).min();
         ConnectionInfo {
-            host: self.host.clone(),
+            host: self.host.to_string(),
             port: self.port,
             since: self.since,
             until,
@@ -148,9 +161,7 @@ impl Drop for Registered {
     fn drop(&mut self) {
         let mut inner = self.table.inner();
         if inner.open.remove(&self.live.id).is_some() {
-            let info = self.live.info();
-            inner.totals.permitted = inner.totals.permitted.saturating_add(info.permitted);
-            inner.totals.refused = inner.totals.refused.saturating_add(info.refused);
+            self.live.add_to(inner.traffic.of(&self.live.host, self.live.port));
         }
     }
 }
@@ -173,7 +184,22 @@ impl Default for LiveTable {
 struct Inner {
     next: u64,
     open: HashMap<u64, Arc<Live>>,
-    totals: EgressSummary,
+    connections: u64,
+    ended: u64,
+    traffic: TrafficTable,
+}
+
+impl Inner {
+    /// Totals by host, those of open connections included.
+    fn traffic(&self) -> Vec<HostTraffic> {
+        let mut table = self.traffic.clone();
+        for live in self.open.values() {
+            let traffic = table.of(&live.host, live.port);
+            live.add_to(traffic);
+            traffic.open = traffic.open.saturating_add(1);
+        }
+        table.all()
+    }
 }
 
 impl LiveTable {
@@ -189,7 +215,9 @@ impl LiveTable {
         let live = {
             let mut inner = self.inner();
             inner.next = inner.next.saturating_add(1);
-            inner.totals.connections = inner.totals.connections.saturating_add(1);
+            inner.connections = inner.connections.saturating_add(1);
+            let traffic = inner.traffic.of(host, port);
+            traffic.connections = traffic.connections.saturating_add(1);
             let live = Arc::new(Live {
                 id: inner.next,
                 host: host.clone(),
@@ -211,9 +239,11 @@ impl LiveTable {
         Registered { table: Arc::clone(self), live, _place: Arc::clone(place) }
     }
 
-    pub(crate) fn count_refused(&self) {
+    /// Counts a refused name, connection or request. Port 0 stands for the name alone.
+    pub(crate) fn count_refused(&self, host: &Host, port: u16) {
         let mut inner = self.inner();
-        inner.totals.refused = inner.totals.refused.saturating_add(1);
+        let traffic = inner.traffic.of(host, port);
+        traffic.refused = traffic.refused.saturating_add(1);
     }
 
     pub(crate) fn connections(&self) -> Vec<ConnectionInfo> {
@@ -222,15 +252,19 @@ impl LiveTable {
 
     pub(crate) fn summary(&self, egress_bytes: u64) -> EgressSummary {
         let inner = self.inner();
-        let mut totals = inner.totals;
-        totals.open = inner.open.len();
-        totals.egress_bytes = egress_bytes;
-        for live in inner.open.values() {
-            let info = live.info();
-            totals.permitted = totals.permitted.saturating_add(info.permitted);
-            totals.refused = totals.refused.saturating_add(info.refused);
+        let hosts = inner.traffic();
+        let sum = |count: fn(&HostTraffic) -> u64| {
+            hosts.iter().map(count).fold(0u64, u64::saturating_add)
+        };
+        EgressSummary {
+            open: inner.open.len(),
+            connections: inner.connections,
+            permitted: sum(|host| host.permitted),
+            refused: sum(|host| host.refused),
+            ended: inner.ended,
+            egress_bytes,
+            hosts,
         }
-        totals
     }
 
     /// Ends every connection.
@@ -346,7 +380,9 @@ impl LiveTable {
         );
         live.end();
         let mut inner = self.inner();
-        inner.totals.ended = inner.totals.ended.saturating_add(1);
+        inner.ended = inner.ended.saturating_add(1);
+        let traffic = inner.traffic.of(&live.host, live.port);
+        traffic.ended = traffic.ended.saturating_add(1);
     }
 
     fn all(&self) -> Vec<Arc<Live>> {

@@ -9,11 +9,12 @@ use std::{
         unix::net::{UnixListener, UnixStream},
     },
     path::Path,
-    sync::Arc,
+    sync::{Arc, Weak},
     time::Duration,
 };
 
 use remit_core::{Action, ApprovalId, Guard, Outcome, ReasonCode, Resource, SessionId, Timestamp};
+use remit_egress::{ConnectionInfo, Egress, EgressSummary};
 use rustix::net::{
     AddressFamily, SocketAddrUnix, SocketFlags, SocketType, socket_with,
     sockopt::{Timeout, set_socket_timeout},
@@ -53,6 +54,8 @@ pub enum Call {
     Info,
     /// Which questions wait?
     Approvals,
+    /// What goes out, and where to?
+    Egress,
     /// Yes.
     Approve {
         /// To which question.
@@ -88,6 +91,8 @@ pub enum Reply {
         /// Oldest first.
         waiting: Vec<ApprovalView>,
     },
+    /// To [`Call::Egress`].
+    Egress(EgressView),
     /// It is done.
     Done,
     /// It is not.
@@ -95,6 +100,27 @@ pub enum Reply {
         /// Why.
         message: String,
     },
+}
+
+/// A session's network traffic at one moment.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct EgressView {
+    /// Totals, also by host.
+    pub summary: EgressSummary,
+    /// Connections open now, the newest first; no more than [`MOST_CONNECTIONS`].
+    pub connections: Vec<ConnectionInfo>,
+}
+
+/// Connections that one answer tells of.
+pub const MOST_CONNECTIONS: usize = 512;
+
+impl EgressView {
+    fn of(egress: &Egress) -> Self {
+        let mut connections = egress.connections();
+        connections.sort_by_key(|one| std::cmp::Reverse(one.since));
+        connections.truncate(MOST_CONNECTIONS);
+        Self { summary: egress.summary(), connections }
+    }
 }
 
 /// Why a session could not be reached.
@@ -141,6 +167,7 @@ impl ControlSocket {
         &mut self,
         info: SessionInfo,
         desk: Arc<Desk>,
+        egress: Weak<Egress>,
         guard: Arc<Guard>,
         kill: impl Fn() + Send + Sync + 'static,
     ) -> io::Result<()> {
@@ -157,7 +184,7 @@ impl ControlSocket {
         };
         let serve = move || {
             for stream in listener.incoming().flatten() {
-                if let Err(error) = answer(stream, &info, &desk, &kill) {
+                if let Err(error) = answer(stream, &info, &desk, &egress, &kill) {
                     tracing::debug!(%error, "control call failed");
                 }
             }
@@ -170,6 +197,7 @@ fn answer(
     stream: UnixStream,
     info: &SessionInfo,
     desk: &Desk,
+    egress: &Weak<Egress>,
     kill: &dyn Fn(&str),
 ) -> io::Result<()> {
     let peer = rustix::net::sockopt::socket_peercred(&stream)?;
@@ -187,6 +215,10 @@ fn answer(
     let reply = match serde_json::from_str(&line) {
         Ok(Call::Info) => Reply::Info(info.clone()),
         Ok(Call::Approvals) => Reply::Approvals { waiting: desk.list() },
+        // A session that has just ended sends nothing any more.
+        Ok(Call::Egress) => Reply::Egress(
+            egress.upgrade().map_or_else(EgressView::default, |egress| EgressView::of(&egress)),
+        ),
         Ok(Call::Approve { id, lifetime, by }) => done(desk.approve(&id, lifetime, &by)),
         Ok(Call::Deny { id, by }) => done(desk.deny(&id, &by)),
         Ok(Call::Kill { by }) => {

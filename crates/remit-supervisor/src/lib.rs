@@ -30,11 +30,12 @@ mod usage;
 
 pub use approvals::{ApprovalView, Desk, LifetimeChoice};
 pub use clock::SystemClock;
-pub use control::{Call, Client, ControlError, Reply, SessionInfo};
+pub use control::{Call, Client, ControlError, EgressView, MOST_CONNECTIONS, Reply, SessionInfo};
 pub use error::RunError;
 pub use home::{RemitHome, login_name, person_home};
 pub use plan::{Planned, RunRequest};
 pub use proxy::{ProxyError, ProxyRequest, serve_proxy};
+pub use remit_egress::{ConnectionInfo, EgressSummary};
 pub use running::{Running, kill_session, sessions};
 pub use session::{Ended, Enforced, Prepared};
 pub use tally::Tally;

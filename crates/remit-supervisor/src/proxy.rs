@@ -111,8 +111,12 @@ pub fn serve_proxy(
     let proxy =
         ExplicitProxy::serve(listener, config, runtime.handle()).step("start the egress proxy")?;
     let served = runtime.block_on(until_stopped(&store, &guard, || ready(address, &fresh)));
+    let traffic = proxy.summary().hosts;
     drop(proxy);
-    note(Action::SessionEnd, format!("proxy {address}"))?;
+    let ended = Resource::Other(format!("proxy {address}"));
+    guard
+        .note_end(ended, Outcome::Allowed, "stopped".to_owned(), traffic)
+        .map_err(|error| RunError::Audit(error.to_string()))?;
     log.close().map_err(|error| RunError::Audit(error.to_string()))?;
     served.step("listen for signals")
 }

@@ -52,7 +52,7 @@ pub struct Prepared {
     desk: Arc<Desk>,
     control: ControlSocket,
     info: SessionInfo,
-    egress: Egress,
+    egress: Arc<Egress>,
     mounts: Arc<MountsInside>,
     standard: [bool; 3],
     groups: Groups,
@@ -153,6 +153,7 @@ impl Planned {
             runtime.handle(),
         )
         .step("start the egress proxy")?;
+        let egress = Arc::new(egress);
         for (host, address, ports) in &self.literals {
             egress.open_at(host, *address, ports).step("listen for a listed address")?;
         }
@@ -218,9 +219,9 @@ impl Prepared {
                 .step("start mediation")?;
         let remote = self.launched.remote().step("open the session's control")?;
         let (info, desk) = (self.info.clone(), Arc::clone(&self.desk));
-        let guard = Arc::clone(&self.guard);
+        let (guard, egress) = (Arc::clone(&self.guard), Arc::downgrade(&self.egress));
         self.control
-            .serve(info, desk, guard, move || remote.kill())
+            .serve(info, desk, egress, guard, move || remote.kill())
             .step("serve the control socket")?;
         if let (Some(terminal), false) = (&terminal, self.planned.non_interactive) {
             terminal.ask_here(Arc::clone(&self.desk)).step("watch for questions")?;
@@ -270,17 +271,17 @@ impl Enforced {
             prepared;
         desk.close();
         mediator.stop();
+        let traffic = egress.summary().hosts;
         drop(egress);
         if let Some(terminal) = terminal.and_then(Arc::into_inner) {
             terminal.finish();
         }
         let (status, not_started) = outcome(ending, &planned.plan.program);
-        let noted = guard.note(
-            Action::SessionEnd,
+        let noted = guard.note_end(
             Resource::Other(planned.plan.program.display().to_string()),
             if not_started.is_some() { Outcome::Error } else { Outcome::Allowed },
-            ReasonCode::SessionLife,
-            Some(format!("status {status}")),
+            format!("status {status}"),
+            traffic,
         );
         if let Err(error) = noted {
             tracing::error!(%error, "the session's end could not be recorded");

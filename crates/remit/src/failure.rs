@@ -51,6 +51,15 @@ pub(crate) enum Failure {
         help("`remit audit query` prints the events with their ids")
     )]
     NoEvent(String),
+    /// A session that neither runs nor ended on this log.
+    #[error("session {0} neither runs nor has its end in the log")]
+    #[diagnostic(
+        code(session::unknown),
+        help(
+            "`remit session list` shows what runs, `remit audit query --action session_end` what ended"
+        )
+    )]
+    NoSession(String),
     /// A text that should be a key or a proof.
     #[error("{}: {problem}", display_path(path))]
     #[diagnostic(code(audit::input))]

@@ -72,6 +72,7 @@ pub fn record(id: &SessionId, number: u64, action: Action, outcome: Outcome) -> 
         generation: 1,
         pid: Some(4242),
         detail: None,
+        traffic: Vec::new(),
     }
 }
 

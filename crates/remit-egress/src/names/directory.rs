@@ -75,7 +75,7 @@ impl Directory {
                 }
             }
             Err(Denial { reason, .. }) => {
-                self.engine.live.count_refused();
+                self.engine.live.count_refused(host, 0);
                 self.repeats.remember(host, reason);
                 Lookup::Denied(reason)
             }

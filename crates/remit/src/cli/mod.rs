@@ -13,7 +13,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub(crate) use self::{
     audit::{AuditCommand, CheckpointArguments, ProveArguments, QueryArguments, VerifyArguments},
     manifest::{CheckArguments, FmtArguments, ManifestCommand},
-    people::{ApprovalCommand, ApproveArguments, KillArguments, SessionCommand, ShowArguments},
+    people::{
+        ApprovalCommand, ApproveArguments, EgressArguments, KillArguments, SessionCommand,
+        ShowArguments, TopArguments,
+    },
     run::RunArguments,
     why::WhyArguments,
 };
@@ -33,6 +36,7 @@ Start here:
   remit manifest check manifest.json                  is the manifest right?
   remit run --manifest manifest.json -- codex         run an agent under it
   remit approval list                                 what waits for your answer?
+  remit top                                           what do my agents do on the network?
   remit why --path ~/notes --manifest manifest.json   what would happen, and by which rule?
   remit audit verify                                  is the trail whole?
 
@@ -59,9 +63,11 @@ pub(crate) enum Command {
     /// Answer what running agents ask for.
     #[command(subcommand)]
     Approval(ApprovalCommand),
-    /// List and end running sessions.
+    /// List and end running sessions; show what they sent where.
     #[command(subcommand)]
     Session(SessionCommand),
+    /// Watch the connections of running sessions.
+    Top(TopArguments),
     /// Enforce a manifest's network rules as a proxy for programs that Remit does not start.
     Proxy(ProxyArguments),
     /// Print completions for a shell.

@@ -1,4 +1,6 @@
-//! `remit approval` and `remit session`
+//! `remit approval`, `remit session` and `remit top`
+
+use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use remit_core::{ApprovalId, SessionId};
@@ -79,6 +81,45 @@ pub(crate) enum SessionCommand {
     List(ListArguments),
     /// End sessions at once, with everything that runs in them.
     Kill(KillArguments),
+    /// Show what a session sent where: hosts, bytes, verdicts.
+    Egress(EgressArguments),
+}
+
+/// `remit session egress`
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+A running session is asked; for one that has ended the totals come from its last event in the trail.
+Bytes are counted on the program's own wire, with TLS and framing.")]
+pub(crate) struct EgressArguments {
+    /// The session, as `remit session list` or `remit audit query` prints it.
+    #[arg(value_name = "SESSION")]
+    pub(crate) session: SessionId,
+    /// The log's folder, for a session that has ended; the person's own by default.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) log: Option<PathBuf>,
+    /// How it is printed.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: Format,
+}
+
+/// `remit top`
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Keys: up and down choose a session, tab switches between hosts and connections, q ends.
+Without a terminal, and with --once, the state of this moment is printed and that is all.")]
+pub(crate) struct TopArguments {
+    /// Only this session.
+    #[arg(value_name = "SESSION")]
+    pub(crate) session: Option<SessionId>,
+    /// Print the state of this moment instead of watching.
+    #[arg(long)]
+    pub(crate) once: bool,
+    /// Seconds between two looks.
+    #[arg(long, value_name = "SECONDS", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=60))]
+    pub(crate) interval: u64,
+    /// How the state is printed; JSON implies --once.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: Format,
 }
 
 /// `remit session kill`

@@ -8,6 +8,8 @@ mod manifest;
 mod proxy;
 pub(crate) mod run;
 mod session;
+mod top;
+mod traffic;
 mod why;
 
 use crate::{cli::Command, failure::Failure};
@@ -25,6 +27,7 @@ pub(crate) fn other(command: Command) -> Result<i32, Failure> {
         Command::Audit(command) => audit::run(command),
         Command::Approval(command) => approval::run(command),
         Command::Session(command) => session::run(command),
+        Command::Top(arguments) => top::run(&arguments),
         Command::Proxy(arguments) => proxy::run(arguments),
         Command::Completions(arguments) => generate::completions(arguments.shell),
         Command::Man { folder } => generate::man(&folder),

@@ -14,6 +14,7 @@ pub(crate) fn run(command: SessionCommand) -> Result<i32, Failure> {
     match command {
         SessionCommand::List(arguments) => list(arguments.format),
         SessionCommand::Kill(arguments) => kill(&arguments),
+        SessionCommand::Egress(arguments) => super::traffic::run(arguments),
     }
 }
 

@@ -28,6 +28,8 @@ const COMMANDS: &[&[&str]] = &[
     &["session"],
     &["session", "list"],
     &["session", "kill"],
+    &["session", "egress"],
+    &["top"],
     &["proxy"],
     &["completions"],
 ];

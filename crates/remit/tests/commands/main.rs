@@ -9,4 +9,5 @@ mod help;
 mod manifest;
 mod proxy;
 mod run;
+mod top;
 mod why;
