@@ -22,11 +22,12 @@ pub(crate) fn write_json(path: &Path, figures: &[Figure]) {
     println!("wrote {}", path.display());
 }
 
-/// Replaces the marked block.
+/// Replaces what was measured anew in the marked block; other rows stay.
 pub(crate) fn update(figures: &[Figure]) {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../SPECIFICATION.md");
     let text = fs::read_to_string(&path).expect("SPECIFICATION.md is there");
-    let updated = replaced(&text, &block(figures)).expect("SPECIFICATION.md has a marked block");
+    let rows = merged(old_rows(&text), figures);
+    let updated = replaced(&text, &block(&rows)).expect("SPECIFICATION.md has a marked block");
     fs::write(&path, updated).expect("SPECIFICATION.md can be written");
     println!("wrote {}", path.display());
 }
@@ -37,9 +38,32 @@ fn replaced(text: &str, block: &str) -> Option<String> {
     Some(format!("{before}{BEGIN}\n{block}{END}{after}"))
 }
 
-fn block(figures: &[Figure]) -> String {
-    let rows: String =
-        figures.iter().map(|figure| format!("| {} |\n", figure.cells().join(" | "))).collect();
+/// The rows that stand in the marked block.
+fn old_rows(text: &str) -> Vec<&str> {
+    let block = text.split_once(BEGIN).and_then(|(_, rest)| rest.split_once(END));
+    let lines = block.map_or("", |(block, _)| block).lines();
+    lines.filter(|line| line.starts_with("| ")).skip(1).collect()
+}
+
+/// The old rows in their order, those of a command that was run now replaced by its new ones.
+fn merged(old: Vec<&str>, figures: &[Figure]) -> String {
+    let row = |figure: &Figure| format!("| {} |", figure.cells().join(" | "));
+    let mut left: Vec<&Figure> = figures.iter().collect();
+    let mut rows = Vec::new();
+    for line in old {
+        let ran = figures.iter().find(|figure| line.ends_with(&format!("| {} |", figure.command)));
+        let Some(ran) = ran else {
+            rows.push(line.to_owned());
+            continue;
+        };
+        rows.extend(left.iter().filter(|figure| figure.command == ran.command).map(|f| row(f)));
+        left.retain(|figure| figure.command != ran.command);
+    }
+    rows.extend(left.into_iter().map(row));
+    rows.into_iter().map(|row| row + "\n").collect()
+}
+
+fn block(rows: &str) -> String {
     format!(
         "\nMeasured on {}.\n\n| measure | must | figure | ratio | holds | command |\n\
          |---|---|---|---|---|---|\n{rows}\n",
@@ -63,6 +87,17 @@ fn machine() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rows_that_were_not_measured_now_stay() {
+        let text =
+            format!("{BEGIN}\n\n| measure | x |\n|---|---|\n| a | one |\n| b | two |\n{END}");
+        let figure = |name: &str, command| Figure::plain(name, 1.0, "s", command);
+        let new = [figure("c", "two"), figure("d", "two"), figure("e", "three")];
+        let rows = merged(old_rows(&text), &new);
+        let names: Vec<&str> = rows.lines().map(|row| &row[2..3]).collect();
+        assert_eq!(names, ["a", "c", "d", "e"]);
+    }
 
     #[test]
     fn replaces_the_marked_block_only() {
