@@ -6,7 +6,7 @@ use std::{
 };
 
 use remit_egress::{
-    Authority, Egress, EgressConfig, ExplicitConfig, ExplicitProxy, Resolver, SessionNet,
+    Authority, Egress, EgressConfig, ExplicitConfig, ExplicitProxy, Reach, Resolver, SessionNet,
     UpstreamTrust,
 };
 use tokio::sync::watch;
@@ -77,6 +77,7 @@ impl World {
             authority: Arc::clone(&self.authority),
             trust: UpstreamTrust::none().with_pem(&self.outside.pem).unwrap(),
             resolver: Resolver::with_hosts_file(self.hosts.path()),
+            reach: Reach::Anywhere(None),
             policy_changed: self.changed.subscribe(),
             egress_bytes: self.limit,
         };
@@ -90,6 +91,7 @@ impl World {
             authority: Arc::clone(&self.authority),
             trust: UpstreamTrust::none().with_pem(&self.outside.pem).unwrap(),
             resolver: Resolver::with_hosts_file(self.hosts.path()),
+            reach: Reach::Anywhere(None),
             policy_changed: self.changed.subscribe(),
             egress_bytes: self.limit,
         };
