@@ -2,6 +2,7 @@
 
 mod cause;
 mod dial;
+mod kinds;
 mod pool;
 mod proxy;
 mod reach;
