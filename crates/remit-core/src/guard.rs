@@ -65,6 +65,8 @@ pub struct Denial {
     pub event: EventId,
     /// What was asked for, as text.
     pub resource: String,
+    /// What more the program may know of it: fixed words, which tell nothing of the machine.
+    pub detail: Option<&'static str>,
 }
 
 /// The guard's answer.
@@ -388,6 +390,7 @@ fn deny(decision: Decision, record: Record) -> Denial {
         suggestion: decision.suggestion,
         event: record.event_id,
         resource: record.resource,
+        detail: None,
     }
 }
 

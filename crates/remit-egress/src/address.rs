@@ -4,10 +4,16 @@
 //! be public is not public. Addresses that carry an IPv4 address inside (NAT64, 6to4, Teredo,
 //! ISATAP) are judged by it, since a gateway on the way would unwrap them.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use remit_core::{AddressRule, ReasonCode};
+
+use crate::live::lock;
 
 /// What kind of place an address is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -100,6 +106,20 @@ pub(crate) fn own_addresses() -> Vec<IpAddr> {
         .collect()
 }
 
+/// The same, as they were a few seconds ago at most.
+pub(crate) fn own_addresses_lately() -> Arc<[IpAddr]> {
+    static KEPT: Mutex<Option<(Instant, Arc<[IpAddr]>)>> = Mutex::new(None);
+    let mut kept = lock(&KEPT);
+    match &*kept {
+        Some((when, addresses)) if when.elapsed() < OWN_KEPT => Arc::clone(addresses),
+        _ => {
+            let fresh: Arc<[IpAddr]> = own_addresses().into();
+            *kept = Some((Instant::now(), Arc::clone(&fresh)));
+            fresh
+        }
+    }
+}
+
 fn classify_v4(address: Ipv4Addr) -> AddressClass {
     if METADATA_V4.contains(&address) {
         AddressClass::Metadata
@@ -176,6 +196,7 @@ const fn v6(segments: [u16; 8], prefix: u8) -> Ipv6Net {
     Ipv6Net::new_assert(Ipv6Addr::new(a, b, c, d, e, f, g, h), prefix)
 }
 
+const OWN_KEPT: Duration = Duration::from_secs(5);
 const LOOPBACK: [IpNet; 2] =
     [IpNet::V4(v4(127, 0, 0, 0, 8)), IpNet::V6(v6([0, 0, 0, 0, 0, 0, 0, 1], 128))];
 const LINK_LOCAL: [IpNet; 2] =

@@ -9,7 +9,7 @@ use std::{
 use remit_core::Guard;
 use tokio::sync::watch;
 
-use crate::{Authority, Resolver, UpstreamTrust};
+use crate::{Authority, Reach, Resolver, UpstreamTrust};
 
 /// Creates sockets inside a session's network namespace. The namespace routes `198.18.0.0/15` to
 /// its own loopback, so every address of it can be bound.
@@ -39,6 +39,8 @@ pub struct EgressConfig {
     pub trust: UpstreamTrust,
     /// Finds real addresses; [`Resolver::system`] for the host's.
     pub resolver: Resolver,
+    /// How far connections can go at all.
+    pub reach: Reach,
     /// The effective policy's number; a change ends connections that it no longer permits.
     pub policy_changed: watch::Receiver<u64>,
     /// Bytes that the session may send in total.
@@ -55,6 +57,8 @@ pub struct ExplicitConfig {
     pub trust: UpstreamTrust,
     /// Finds real addresses.
     pub resolver: Resolver,
+    /// How far connections can go at all.
+    pub reach: Reach,
     /// The effective policy's number.
     pub policy_changed: watch::Receiver<u64>,
     /// Bytes that the clients may send in total.

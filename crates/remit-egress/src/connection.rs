@@ -14,6 +14,7 @@ use crate::{
     relay::{Unread, relay},
     sniff::{self, Opening, Patience, judge, opening, patience},
     tls::{self, Hello, Prefixed},
+    upstream::Road,
 };
 
 /// Decides about and serves an accepted connection to `host:port`.
@@ -134,7 +135,7 @@ async fn serve_silent(engine: Arc<Engine>, admission: Admission, mut leg: Leg) {
 async fn relay_greeted(
     leave: &Unread,
     leg: &mut Leg,
-    server: &mut Leg,
+    server: &mut Road,
     greeting: &[u8],
     seen: &[u8],
 ) -> std::io::Result<()> {

@@ -9,7 +9,7 @@ use remit_core::{
 use tokio::sync::{Semaphore, watch};
 
 use crate::{
-    Authority, Resolver, UpstreamTrust,
+    Authority, Reach, Resolver, UpstreamTrust,
     budget::Budget,
     live::{LiveTable, Registered},
     names::SaidNames,
@@ -46,10 +46,11 @@ impl Engine {
         authority: Arc<Authority>,
         trust: UpstreamTrust,
         resolver: Resolver,
+        reach: Reach,
         egress_bytes: Option<u64>,
     ) -> io::Result<Arc<Self>> {
         let budget = Arc::new(Budget::new(egress_bytes));
-        let dialer = Dialer::new(Arc::clone(&guard), Arc::clone(&budget), resolver, trust);
+        let dialer = Dialer::new(Arc::clone(&guard), Arc::clone(&budget), resolver, trust, reach);
         Ok(Arc::new(Self {
             guard,
             authority,

@@ -39,4 +39,7 @@ pub use egress::Egress;
 pub use error::AuthorityError;
 pub use explicit::ExplicitProxy;
 pub use info::{ConnectionInfo, EgressSummary};
-pub use upstream::{Resolver, TrustError, UpstreamTrust};
+pub use upstream::{
+    Bypass, CredentialsError, ProxyCredentials, Reach, Resolver, Secret, TargetBy, TrustError,
+    UpstreamProxy, UpstreamTrust,
+};

@@ -46,6 +46,7 @@ pub(crate) fn body(denial: &Denial) -> Bytes {
         "error": if failed { "upstream_failed" } else { "denied_by_remit" },
         "code": denial.reason.as_str(),
         "message": denial.reason.sentence(),
+        "detail": denial.detail,
         "rule": rule.map(|rule| json!({ "pointer": rule.pointer, "line": rule.line })),
         "suggestion": suggestion.map(|change| json!({
             "pointer": change.pointer,

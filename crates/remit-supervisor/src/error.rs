@@ -1,6 +1,10 @@
 //! Why a session did not start, with the contract's status.
 
-use std::{io, path::PathBuf, sync::Arc};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use remit_core::RuleRef;
 use remit_manifest::{ManifestErrors, SourceError};
@@ -84,12 +88,45 @@ pub enum RunError {
     /// The proxy's authority or trust.
     #[error("the egress proxy cannot be set up: {0}")]
     Egress(String),
+    /// The operator's settings for the way out.
+    #[error("{}{}: {problem}", remit_core::display_path(path), at(*.line, *.column))]
+    Settings {
+        /// The file.
+        path: PathBuf,
+        /// Counted from one; zero where the file as a whole is meant.
+        line: usize,
+        /// Counted from one.
+        column: usize,
+        /// What is wrong.
+        problem: String,
+    },
     /// The policy's own data.
     #[error("the policy cannot be compiled: {0}")]
     Policy(String),
 }
 
 impl RunError {
+    /// A file of the operator's that cannot be used.
+    pub(crate) fn settings(path: &Path, problem: impl Into<String>) -> Self {
+        Self::Settings { path: path.to_owned(), line: 0, column: 0, problem: problem.into() }
+    }
+
+    /// The same for its text, with the position.
+    pub(crate) fn settings_text(path: &Path, error: &serde_json::Error) -> Self {
+        let (line, column) = (error.line(), error.column());
+        let text = error.to_string();
+        let tail = format!(" at line {line} column {column}");
+        let text = text.strip_suffix(&tail).unwrap_or(&text);
+        // The wrong value stands in such a text, and it may be a secret.
+        let problem = match text.split_once(", expected ") {
+            Some((_, expected)) if text.starts_with("invalid ") => {
+                format!("a wrong value, expected {expected}")
+            }
+            _ => text.to_owned(),
+        };
+        Self::Settings { path: path.to_owned(), line, column, problem }
+    }
+
     /// The contract's exit status.
     pub const fn status(&self) -> i32 {
         match self {
@@ -126,10 +163,18 @@ impl RunError {
                 "check where the program comes from before changing the pin".into()
             }
             Self::Layer(_) => "`remit doctor` shows what this machine lacks".into(),
+            Self::Settings { .. } => {
+                "docs/reference/egress.md describes the file; without it connections go direct"
+                    .into()
+            }
             Self::Audit(_) => "make room, or point REMIT_HOME at a writable folder".into(),
             _ => return None,
         })
     }
+}
+
+fn at(line: usize, column: usize) -> String {
+    if line == 0 { String::new() } else { format!(":{line}:{column}") }
 }
 
 /// Names the step at which an I/O error happened.

@@ -23,7 +23,7 @@ use remit_sandbox::plan::{
 
 pub(crate) use crate::home::{login_name as user_name, person_home as home_folder};
 use crate::{
-    RemitHome, RunError, SystemClock,
+    EgressSettings, RemitHome, RunError, SystemClock,
     error::Step as _,
     names,
     programs::{self, Entry},
@@ -54,6 +54,7 @@ pub struct Planned {
     pub(crate) home: RemitHome,
     pub(crate) authority: Arc<Authority>,
     pub(crate) asked_programs: Vec<PathBuf>,
+    pub(crate) settings: EgressSettings,
     pub(crate) egress_bytes: Option<u64>,
     pub(crate) literals: Vec<(Host, Ipv4Addr, Arc<[u16]>)>,
     pub(crate) non_interactive: bool,
@@ -84,6 +85,8 @@ impl Planned {
         check_entry(&manifest, &entry)?;
         let (programs, asked_programs) = settle_programs(&mut manifest, &entry, &mut warnings)?;
         let home = RemitHome::from_environment(&person);
+        let settings = EgressSettings::load(&home)?;
+        settings.keep_from(&manifest, &home)?;
         let authority =
             Authority::new(&manifest.agent).map_err(|error| RunError::Egress(error.to_string()))?;
         let way = names::on_the_way_to(&request.manifest).step("find the manifest")?;
@@ -134,6 +137,7 @@ impl Planned {
             home,
             authority: Arc::new(authority),
             asked_programs,
+            settings,
             egress_bytes: manifest.limits.egress_bytes,
             literals,
             non_interactive: request.non_interactive,
@@ -151,6 +155,11 @@ impl Planned {
     /// The manifest with its paths settled on this machine, for `--dry-run`.
     pub const fn manifest(&self) -> &Manifest {
         &self.manifest
+    }
+
+    /// The operator's settings for the way out, for `--dry-run`.
+    pub const fn egress_settings(&self) -> &EgressSettings {
+        &self.settings
     }
 
     /// The manifest's file.

@@ -7,11 +7,13 @@ use remit_core::{
     Action, AuditSink, Guard, GuardPorts, NoApprover, Outcome, ReasonCode, Resource,
     SessionContext, SessionId,
 };
-use remit_egress::{Authority, ExplicitConfig, ExplicitProxy, Resolver, UpstreamTrust};
+use remit_egress::{Authority, ExplicitConfig, ExplicitProxy, Resolver};
 use remit_manifest::{Manifest, ManifestSource, Variables};
 use remit_policy::{Policy, PolicyEnv, PolicyStore};
 
-use crate::{RemitHome, RunError, SystemClock, error::Step as _, plan::home_folder};
+use crate::{
+    EgressSettings, RemitHome, RunError, SystemClock, error::Step as _, plan::home_folder,
+};
 
 /// What a person asked for.
 #[derive(Clone, Debug)]
@@ -55,7 +57,9 @@ pub fn serve_proxy(
         }
         None => Authority::new(&manifest.agent).map_err(|error| egress(&error))?,
     };
-    let mut trust = UpstreamTrust::system();
+    let home = RemitHome::from_environment(&person);
+    let settings = EgressSettings::load(&home)?;
+    let mut trust = settings.trust();
     if let Some(path) = &request.upstream_ca {
         let pem = fs::read_to_string(path).step("read the upstream CA")?;
         trust = trust.with_pem(&pem).map_err(|error| egress(&error))?;
@@ -63,7 +67,6 @@ pub fn serve_proxy(
     raise_open_files().step("raise the limit of open files")?;
     rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)
         .step("protect the proxy's memory")?;
-    let home = RemitHome::from_environment(&person);
     home.create().map_err(|error| RunError::Audit(error.to_string()))?;
     let paths = LogPaths { audit: home.audit.clone(), keys: home.config.clone() };
     let log = AuditLog::open(paths, LogOptions::default())
@@ -105,6 +108,7 @@ pub fn serve_proxy(
         authority: Arc::new(authority),
         trust,
         resolver: Resolver::system(),
+        reach: settings.reach(&manifest.network),
         policy_changed: crate::session::policy_changes(&store),
         egress_bytes: manifest.limits.egress_bytes,
     };

@@ -14,7 +14,7 @@ use remit_audit::{AuditLog, LogOptions, LogPaths};
 use remit_core::{
     Action, AuditSink, Clock as _, Guard, GuardPorts, Outcome, ReasonCode, Resource, SessionContext,
 };
-use remit_egress::{Egress, EgressConfig, Resolver, SessionNet, UpstreamTrust};
+use remit_egress::{Egress, EgressConfig, Resolver, SessionNet};
 use remit_policy::PolicyStore;
 use remit_sandbox::{
     inside::{MountsInside, NetworkInside},
@@ -145,8 +145,9 @@ impl Planned {
                 guard: Arc::clone(&guard),
                 net: Arc::new(Sockets(net)),
                 authority: Arc::clone(&self.authority),
-                trust: UpstreamTrust::system(),
+                trust: self.settings.trust(),
                 resolver: Resolver::system(),
+                reach: self.settings.reach(&self.manifest.network),
                 policy_changed: policy_changes(&store),
                 egress_bytes: self.egress_bytes,
             },

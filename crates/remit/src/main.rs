@@ -14,6 +14,7 @@ mod output;
 mod place;
 mod plan;
 mod refusal;
+mod upstream;
 
 use clap::{Parser as _, error::ErrorKind};
 

@@ -8,7 +8,7 @@ use remit_sandbox::plan::{ProgramMount, Programs};
 use remit_supervisor::Planned;
 use serde_json::{Value, json};
 
-use crate::output::plain;
+use crate::{output::plain, upstream};
 
 /// For people: one line for each thing that is given.
 pub(crate) fn text(planned: &Planned) -> String {
@@ -39,6 +39,13 @@ pub(crate) fn text(planned: &Planned) -> String {
         row("network", "no connection leaves the machine".into());
     } else if manifest.network.block_external {
         row("network", "private addresses only".into());
+    }
+    let settings = planned.egress_settings();
+    if let Some(proxy) = settings.upstream_proxy() {
+        row("proxy", upstream::text(proxy));
+    }
+    for roots in settings.root_cas() {
+        row("trust", format!("{} besides the system's roots", display_path(roots)));
     }
     row("variables", names(planned).join(", "));
     for limit in limits_text(manifest) {
@@ -76,6 +83,8 @@ pub(crate) fn json(planned: &Planned) -> Value {
         "block_external": manifest.network.block_external,
         "local_only": manifest.network.local_only,
         "literals": walls.literals,
+        "upstream_proxy": planned.egress_settings().upstream_proxy().map(upstream::json),
+        "root_cas": planned.egress_settings().root_cas().iter().map(shown).collect::<Vec<_>>(),
         "limits": limits_json(manifest),
         "user": walls.user,
         "hostname": walls.hostname,

@@ -98,6 +98,7 @@ const fn code(error: &RunError) -> &'static str {
         RunError::Audit(_) => "run::audit",
         RunError::Io { .. } => "run::system",
         RunError::Egress(_) => "run::egress",
+        RunError::Settings { .. } => "run::settings",
         RunError::Policy(_) => "run::policy",
         _ => "run::refused",
     }

@@ -6,7 +6,7 @@ use crate::{failure::Failure, place, step};
 
 /// Program, package. Tests use each of them; `cargo xtask test` installs what is missing when
 /// root and names it otherwise.
-pub(crate) const NEEDED: [(&str, &str); 15] = [
+pub(crate) const NEEDED: [(&str, &str); 16] = [
     ("bash", "bash"),
     ("cc", "gcc"),
     ("curl", "curl"),
@@ -20,6 +20,7 @@ pub(crate) const NEEDED: [(&str, &str); 15] = [
     ("perl", "perl-base"),
     ("python3", "python3"),
     ("setpriv", "util-linux"),
+    ("squid", "squid"),
     ("ssh", "openssh-client"),
     ("sshd", "openssh-server"),
 ];

@@ -2,33 +2,26 @@
 
 use std::{
     io,
-    net::{IpAddr, SocketAddr},
-    pin::Pin,
-    sync::{Arc, Mutex, OnceLock},
-    task::{Context, Poll},
-    time::{Duration, Instant},
+    sync::{Arc, OnceLock},
+    time::Duration,
 };
 
 use remit_core::{
     AccessRequest, Action, AddressRule, CorrelationId, Denial, Guard, Host, Outcome, ReasonCode,
     Resource,
 };
-use rustls::{ClientConfig, pki_types::ServerName};
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
-    sync::OnceCell,
-    task::JoinSet,
-};
-use tokio_rustls::{TlsConnector, client::TlsStream};
+use rustls::ClientConfig;
+use tokio::{sync::OnceCell, task::JoinSet};
+use tokio_rustls::TlsConnector;
 
-use super::{Resolver, UpstreamTrust};
-use crate::{
-    address,
-    budget::Budget,
-    leg::{Leg, Side},
-    live::lock,
+use super::{
+    Reach, Resolver, UpstreamTrust,
+    cause::Cause,
+    proxy::server_name,
+    reach::{End, Found, Way},
+    road::{Road, ServerStream},
 };
+use crate::budget::Budget;
 
 /// Where a connection goes. Its addresses are found and vetted once, on first use.
 pub(crate) struct Target {
@@ -37,7 +30,7 @@ pub(crate) struct Target {
     rule: AddressRule,
     /// Ties everything on the connection to its first decision.
     pub(crate) correlation: CorrelationId,
-    vetted: OnceCell<Arc<[SocketAddr]>>,
+    vetted: OnceCell<Arc<[End]>>,
 }
 
 impl Target {
@@ -77,10 +70,9 @@ impl Target {
 pub(crate) struct Dialer {
     guard: Arc<Guard>,
     budget: Arc<Budget>,
-    resolver: Resolver,
+    way: Arc<Way>,
     trust: UpstreamTrust,
     configs: OnceLock<Configs>,
-    own: Mutex<Option<(Instant, Arc<[IpAddr]>)>>,
 }
 
 /// How TLS is spoken to servers. Made with the first connection: reading a system's roots takes
@@ -90,16 +82,10 @@ struct Configs {
     h2_first: Arc<ClientConfig>,
 }
 
-/// A server's byte stream.
-pub(crate) enum ServerStream {
-    Plain(Leg),
-    Tls(Box<TlsStream<Leg>>),
-}
-
 /// A connected server.
 pub(crate) struct Dialled {
     pub(crate) stream: ServerStream,
-    pub(crate) address: SocketAddr,
+    pub(crate) end: End,
     /// The server chose HTTP/2.
     pub(crate) h2: bool,
 }
@@ -110,9 +96,10 @@ impl Dialer {
         budget: Arc<Budget>,
         resolver: Resolver,
         trust: UpstreamTrust,
+        reach: Reach,
     ) -> Self {
-        let configs = OnceLock::new();
-        Self { guard, budget, resolver, trust, configs, own: Mutex::default() }
+        let way = Arc::new(Way::new(reach, resolver));
+        Self { guard, budget, way, trust, configs: OnceLock::new() }
     }
 
     fn configs(&self) -> Result<&Configs, rustls::Error> {
@@ -126,39 +113,44 @@ impl Dialer {
         Ok(self.configs.get_or_init(|| made))
     }
 
-    /// The addresses that may be dialled for `target`.
-    pub(crate) async fn vetted(&self, target: &Target) -> Result<Arc<[SocketAddr]>, Denial> {
+    /// Where connections to `target` may end.
+    pub(crate) async fn vetted(&self, target: &Target) -> Result<Arc<[End]>, Denial> {
         target.vetted.get_or_try_init(|| self.find(target)).await.cloned()
     }
 
-    /// A TCP connection to the first vetted address that answers. Addresses that do not answer at
-    /// once are not waited for alone (RFC 8305, 5).
-    pub(crate) async fn tcp(&self, target: &Target) -> Result<(Leg, SocketAddr), Denial> {
-        let addresses = self.vetted(target).await?;
+    /// A connection to the first vetted address that answers. Addresses that do not answer at
+    /// once are not waited for alone (RFC 8305, 5); an upstream proxy has its time for each.
+    pub(crate) async fn tcp(&self, target: &Target) -> Result<(Road, End), Denial> {
+        let ends = self.vetted(target).await?;
         if self.budget.is_spent() {
             return Err(self.guard.refuse(&target.question(None), ReasonCode::LimitReached));
         }
-        let mut last = io::Error::from(io::ErrorKind::NotFound);
-        let mut waiting = alternating(&addresses).into_iter().take(MOST_TRIES);
+        let mut last = Cause::new("the name has no address", "");
+        let mut waiting = alternating(&ends).into_iter().take(MOST_TRIES);
         let mut trying = JoinSet::new();
         loop {
             let next = waiting.next();
-            if let Some(address) = next {
-                self.announce(target, address)?;
-                trying.spawn(async move { (address, connect(address).await) });
+            let mut alone = false;
+            if let Some(end) = next {
+                let (told, tunnelled) = self.way.describe(&target.host, end);
+                alone = tunnelled;
+                self.announce(target, told)?;
+                let (way, budget) = (Arc::clone(&self.way), Arc::clone(&self.budget));
+                let (host, port) = (target.host.clone(), target.port);
+                trying.spawn(async move { (end, way.connect(&host, port, end, &budget).await) });
             }
             tokio::select! {
                 biased;
                 tried = trying.join_next() => match tried {
-                    Some(Ok((address, Ok(stream)))) => {
-                        let side = Side::Server(Arc::clone(&self.budget));
-                        return Ok((Leg::new(stream, side), address));
+                    Some(Ok((end, Ok(road)))) => return Ok((road, end)),
+                    Some(Ok((_, Err(cause)))) if cause.is_final => {
+                        return Err(self.failed_by(target, &cause));
                     }
-                    Some(Ok((_, Err(error)))) => last = error,
-                    Some(Err(error)) => last = io::Error::other(error),
-                    None => return Err(self.failed(target, &last.to_string())),
+                    Some(Ok((_, Err(cause)))) => last = cause,
+                    Some(Err(error)) => last = Cause::from(error.to_string().as_str()),
+                    None => return Err(self.failed_by(target, &last)),
                 },
-                () = tokio::time::sleep(STAGGER), if next.is_some() => {}
+                () = tokio::time::sleep(STAGGER), if next.is_some() && !alone => {}
             }
         }
     }
@@ -170,81 +162,80 @@ impl Dialer {
         tls: bool,
         h2: bool,
     ) -> Result<Dialled, Denial> {
-        let (leg, address) = self.tcp(target).await?;
+        let (road, end) = self.tcp(target).await?;
         if !tls {
-            return Ok(Dialled { stream: ServerStream::Plain(leg), address, h2: false });
+            return Ok(Dialled { stream: ServerStream::Plain(road), end, h2: false });
         }
-        let name = match &target.host {
-            Host::Address(address) => ServerName::from(*address),
-            Host::Name(name) => ServerName::try_from(name.to_string())
-                .map_err(|_| self.failed(target, "the name is not one for TLS"))?,
-        };
-        let configs = self.configs().map_err(|error| self.failed(target, &error.to_string()))?;
+        let name = server_name(&target.host)
+            .ok_or_else(|| self.failed(target, "the name is not one for TLS"))?;
+        let configs =
+            self.configs().map_err(|error| self.failed_by(target, &Cause::tls(&error)))?;
         let config = if h2 { &configs.h2_first } else { &configs.only_h1 };
-        let handshake = TlsConnector::from(Arc::clone(config)).connect(name, leg);
+        let handshake = TlsConnector::from(Arc::clone(config)).connect(name, road);
         let stream = match tokio::time::timeout(HANDSHAKE_PATIENCE, handshake).await {
             Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => return Err(self.failed(target, &error.to_string())),
-            Err(_) => return Err(self.failed(target, "the TLS handshake took too long")),
+            Ok(Err(error)) => return Err(self.failed_by(target, &Cause::handshake(&error))),
+            Err(_) => {
+                let cause = Cause::new("the TLS handshake with the server took too long", "");
+                return Err(self.failed_by(target, &cause));
+            }
         };
         let chosen = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-        Ok(Dialled { stream: ServerStream::Tls(Box::new(stream)), address, h2: chosen })
+        Ok(Dialled { stream: ServerStream::Tls(Box::new(stream)), end, h2: chosen })
     }
 
-    /// Records a failure of the server's side. The agent sees the code, the trail the cause.
-    pub(crate) fn failed(&self, target: &Target, cause: &str) -> Denial {
+    /// Records a failure of the server's side.
+    pub(crate) fn failed(&self, target: &Target, particulars: &str) -> Denial {
+        self.failed_by(target, &Cause::from(particulars))
+    }
+
+    /// The same with its cause: the agent sees the words, the trail all of it.
+    fn failed_by(&self, target: &Target, cause: &Cause) -> Denial {
         self.error(target, ReasonCode::UpstreamFailed, cause)
     }
 
-    fn error(&self, target: &Target, reason: ReasonCode, cause: &str) -> Denial {
+    fn error(&self, target: &Target, reason: ReasonCode, cause: &Cause) -> Denial {
         let request = target.question(None);
         let resource = request.resource.describe();
-        let detail = cause.chars().filter(|c| !c.is_control()).take(200).collect();
         let noted = self.guard.note(
             request.action,
             request.resource.clone(),
             Outcome::Error,
             reason,
-            Some(detail),
+            Some(cause.detail()),
         );
         match noted {
-            Ok(event) => Denial { reason, rule: None, suggestion: None, event, resource },
+            Ok(event) => Denial {
+                reason,
+                rule: None,
+                suggestion: None,
+                event,
+                resource,
+                detail: Some(cause.words),
+            },
             Err(_) => self.guard.refuse(&request, ReasonCode::AuditUnavailable),
         }
     }
 
-    async fn find(&self, target: &Target) -> Result<Arc<[SocketAddr]>, Denial> {
-        let found = match self.resolver.resolve(&target.host).await {
-            Ok(found) => found,
-            Err(error) => {
-                return Err(self.error(target, ReasonCode::NameNotFound, &error.to_string()));
-            }
-        };
-        let own = self.own();
-        let mut refused = None;
-        let vetted: Vec<SocketAddr> = found
-            .iter()
-            .filter(|address| match address::vet(&target.rule, **address, &own) {
-                Ok(()) => true,
-                Err(reason) => {
-                    refused.get_or_insert(reason);
-                    false
-                }
-            })
-            .map(|address| SocketAddr::new(address.to_canonical(), target.port))
-            .collect();
-        match refused {
-            Some(reason) if vetted.is_empty() => {
+    async fn find(&self, target: &Target) -> Result<Arc<[End]>, Denial> {
+        match self.way.find(&target.host, target.port, &target.rule).await {
+            Ok(Found::Ends(ends)) => Ok(ends),
+            Ok(Found::Refused(reason, detail)) => {
                 // Into the trail only: the answer must not tell the agent about inner addresses.
-                let detail: Vec<String> = found.iter().map(ToString::to_string).collect();
-                let question = target.question(Some(detail.join(" ")));
-                Err(self.guard.refuse(&question, reason))
+                Err(self.guard.refuse(&target.question(Some(detail)), reason))
             }
-            _ => Ok(vetted.into()),
+            Err(error) => {
+                let words = match error.kind() {
+                    io::ErrorKind::TimedOut => "the resolver does not answer",
+                    _ => "nobody knows an address of the name",
+                };
+                let cause = Cause::new(words, error.to_string());
+                Err(self.error(target, ReasonCode::NameNotFound, &cause))
+            }
         }
     }
 
-    fn announce(&self, target: &Target, address: SocketAddr) -> Result<(), Denial> {
+    fn announce(&self, target: &Target, told: String) -> Result<(), Denial> {
         let request = target.question(None);
         self.guard
             .note(
@@ -252,41 +243,22 @@ impl Dialer {
                 request.resource.clone(),
                 Outcome::Allowed,
                 ReasonCode::Granted,
-                Some(format!("dialling {address}")),
+                Some(told),
             )
             .map(drop)
             .map_err(|_| self.guard.refuse(&request, ReasonCode::AuditUnavailable))
     }
-
-    fn own(&self) -> Arc<[IpAddr]> {
-        let mut own = lock(&self.own);
-        match &*own {
-            Some((when, addresses)) if when.elapsed() < OWN_KEPT => Arc::clone(addresses),
-            _ => {
-                let fresh: Arc<[IpAddr]> = address::own_addresses().into();
-                *own = Some((Instant::now(), Arc::clone(&fresh)));
-                fresh
-            }
-        }
-    }
-}
-
-async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
-    let connecting = TcpStream::connect(address);
-    tokio::time::timeout(CONNECT_PATIENCE, connecting)
-        .await
-        .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
 }
 
 /// The two families by turns, in the order of each and beginning with the first address's (RFC
 /// 8305, 4): one of them may lead nowhere.
-fn alternating(addresses: &[SocketAddr]) -> Vec<SocketAddr> {
-    let first = addresses.first().is_some_and(SocketAddr::is_ipv6);
-    let (own, other): (Vec<SocketAddr>, Vec<SocketAddr>) =
-        addresses.iter().partition(|address| address.is_ipv6() == first);
+fn alternating(ends: &[End]) -> Vec<End> {
+    let is_v6 = |end: &End| matches!(end, End::Address(address) if address.is_ipv6());
+    let first = ends.first().is_some_and(is_v6);
+    let (own, other): (Vec<End>, Vec<End>) = ends.iter().partition(|end| is_v6(end) == first);
     let (mut own, mut other) = (own.into_iter(), other.into_iter());
-    let mut all = Vec::with_capacity(addresses.len());
-    while all.len() < addresses.len() {
+    let mut all = Vec::with_capacity(ends.len());
+    while all.len() < ends.len() {
         all.extend(own.next());
         all.extend(other.next());
     }
@@ -296,67 +268,7 @@ fn alternating(addresses: &[SocketAddr]) -> Vec<SocketAddr> {
 const MOST_TRIES: usize = 4;
 /// RFC 8305, 5: the recommended delay between two attempts.
 const STAGGER: Duration = Duration::from_millis(250);
-const CONNECT_PATIENCE: Duration = Duration::from_secs(8);
 const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(15);
-const OWN_KEPT: Duration = Duration::from_secs(5);
-
-impl AsyncRead for ServerStream {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(leg) => Pin::new(leg).poll_read(cx, buf),
-            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
-        }
-    }
-}
-
-impl AsyncWrite for ServerStream {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Plain(leg) => Pin::new(leg).poll_write(cx, buf),
-            Self::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
-        }
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Plain(leg) => Pin::new(leg).poll_write_vectored(cx, bufs),
-            Self::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
-        }
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        match self {
-            Self::Plain(leg) => leg.is_write_vectored(),
-            Self::Tls(stream) => stream.is_write_vectored(),
-        }
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(leg) => Pin::new(leg).poll_flush(cx),
-            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
-        }
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(leg) => Pin::new(leg).poll_shutdown(cx),
-            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
-        }
-    }
-}
 
 #[cfg(test)]
 mod tests {
@@ -365,8 +277,8 @@ mod tests {
 
     #[test]
     fn families_are_tried_by_turns() {
-        let parse = |text: &str| -> Vec<SocketAddr> {
-            text.split(' ').map(|address| address.parse().unwrap()).collect()
+        let parse = |text: &str| -> Vec<End> {
+            text.split(' ').map(|address| End::Address(address.parse().unwrap())).collect()
         };
         for (found, tried) in [
             ("[::1]:1 [::2]:1 [::3]:1 1.1.1.1:1", "[::1]:1 1.1.1.1:1 [::2]:1 [::3]:1"),

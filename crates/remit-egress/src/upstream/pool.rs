@@ -7,7 +7,6 @@
 
 use std::{
     collections::HashMap,
-    net::SocketAddr,
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
@@ -16,15 +15,26 @@ use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use remit_core::{Denial, Host};
 
-use super::dial::{Dialer, ServerStream, Target};
+use super::{
+    dial::{Dialer, Target},
+    reach::End,
+    road::ServerStream,
+};
 use crate::{http::Payload, live::lock};
 
 /// What two uses must have in common to share a connection.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Key {
     host: Host,
-    address: SocketAddr,
+    port: u16,
+    end: End,
     tls: bool,
+}
+
+impl Key {
+    fn new(target: &Target, end: End, tls: bool) -> Self {
+        Self { host: target.host.clone(), port: target.port, end, tls }
+    }
 }
 
 /// A way to send requests to one server.
@@ -92,11 +102,8 @@ impl Pool {
         tls: bool,
         h2: Option<u64>,
     ) -> Result<(PooledSender, bool), Denial> {
-        let addresses = dialer.vetted(target).await?;
-        let keys: Vec<Key> = addresses
-            .iter()
-            .map(|address| Key { host: target.host.clone(), address: *address, tls })
-            .collect();
+        let ends = dialer.vetted(target).await?;
+        let keys: Vec<Key> = ends.iter().map(|end| Key::new(target, *end, tls)).collect();
         if let Some(sender) = self.kept(&keys, h2).await {
             return Ok((sender, true));
         }
@@ -209,7 +216,7 @@ impl Pool {
         h2: Option<u64>,
     ) -> Result<PooledSender, Denial> {
         let dialled = dialer.http(target, tls, tls && h2.is_some()).await?;
-        let key = Key { host: target.host.clone(), address: dialled.address, tls };
+        let key = Key::new(target, dialled.end, tls);
         if !dialled.h2 {
             let (sender, connection) = handshake_h1(dialled.stream)
                 .await

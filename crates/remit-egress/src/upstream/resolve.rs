@@ -4,8 +4,8 @@
 use std::{
     collections::HashMap,
     io,
-    net::IpAddr,
-    path::PathBuf,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    path::{Path, PathBuf},
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
@@ -22,9 +22,13 @@ pub struct Resolver {
 
 #[derive(Debug)]
 struct Inner {
-    hosts: PathBuf,
+    hosts: HostsFile,
     kept: Mutex<HashMap<Host, Kept>>,
 }
+
+/// What this machine itself says about names; asks nobody.
+#[derive(Clone, Debug)]
+pub(super) struct HostsFile(Arc<Path>);
 
 /// An answer and when it came.
 type Kept = (Instant, Arc<[IpAddr]>);
@@ -43,7 +47,17 @@ impl Resolver {
 
     /// Another hosts file, then the system's resolver.
     pub fn with_hosts_file(path: impl Into<PathBuf>) -> Self {
-        Self { inner: Arc::new(Inner { hosts: path.into(), kept: Mutex::default() }) }
+        let hosts = HostsFile(path.into().into());
+        Self { inner: Arc::new(Inner { hosts, kept: Mutex::default() }) }
+    }
+
+    /// The hosts file alone: what is left has nobody to ask.
+    pub(super) fn into_hosts_file(self) -> HostsFile {
+        self.inner.hosts.clone()
+    }
+
+    pub(super) fn hosts_file(&self) -> &HostsFile {
+        &self.inner.hosts
     }
 
     /// The addresses of `host`, in the order to try; a literal is its own.
@@ -60,7 +74,7 @@ impl Resolver {
         {
             return Ok(Arc::clone(found));
         }
-        let mut found = self.hosts_file(name).await;
+        let mut found = self.inner.hosts.find(name).await;
         if found.is_empty() {
             // RFC 1034 3.1: a trailing dot makes the name absolute.
             let absolute = format!("{name}.");
@@ -83,13 +97,22 @@ impl Resolver {
         }
         Ok(found)
     }
+}
 
-    async fn hosts_file(&self, name: &str) -> Vec<IpAddr> {
-        let inner = Arc::clone(&self.inner);
-        let read = tokio::task::spawn_blocking(move || std::fs::read(&inner.hosts));
+impl HostsFile {
+    /// The addresses of `name`; none where the file does not know it.
+    pub(super) async fn find(&self, name: &str) -> Vec<IpAddr> {
+        let path = Arc::clone(&self.0);
+        let read = tokio::task::spawn_blocking(move || std::fs::read(path));
         // A host without a hosts file has no entries in it.
-        let Ok(Ok(bytes)) = read.await else { return Vec::new() };
-        entries(&String::from_utf8_lossy(&bytes), name)
+        let bytes = read.await.ok().and_then(Result::ok).unwrap_or_default();
+        let mut found = entries(&String::from_utf8_lossy(&bytes), name);
+        // RFC 6761, 6.3: these names are loopback everywhere, and never asked for.
+        if found.is_empty() && (name == "localhost" || name.ends_with(".localhost")) {
+            found = vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+        }
+        found.truncate(MOST_ADDRESSES);
+        found
     }
 }
 

@@ -13,5 +13,6 @@
 pub mod client;
 pub mod netns;
 pub mod origin;
+pub mod parent;
 pub mod policy;
 pub mod world;

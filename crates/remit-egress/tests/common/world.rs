@@ -2,11 +2,11 @@
 
 use std::{
     net::{SocketAddr, TcpListener},
-    sync::Arc,
+    sync::{Arc, Mutex},
 };
 
 use remit_egress::{
-    Authority, Egress, EgressConfig, ExplicitConfig, ExplicitProxy, Resolver, SessionNet,
+    Authority, Egress, EgressConfig, ExplicitConfig, ExplicitProxy, Reach, Resolver, SessionNet,
     UpstreamTrust,
 };
 use tokio::sync::watch;
@@ -25,6 +25,7 @@ pub struct World {
     pub changed: watch::Sender<u64>,
     pub hosts: tempfile::NamedTempFile,
     pub limit: Option<u64>,
+    pub reach: Mutex<Reach>,
     runtime: tokio::runtime::Handle,
     _stop: Option<tokio::sync::oneshot::Sender<()>>,
 }
@@ -53,6 +54,7 @@ impl World {
             changed: watch::channel(0).0,
             hosts: tempfile::NamedTempFile::new().unwrap(),
             limit: None,
+            reach: Mutex::new(Reach::Anywhere(None)),
             runtime,
             _stop: None,
         }
@@ -77,6 +79,7 @@ impl World {
             authority: Arc::clone(&self.authority),
             trust: UpstreamTrust::none().with_pem(&self.outside.pem).unwrap(),
             resolver: Resolver::with_hosts_file(self.hosts.path()),
+            reach: self.take_reach(),
             policy_changed: self.changed.subscribe(),
             egress_bytes: self.limit,
         };
@@ -90,10 +93,15 @@ impl World {
             authority: Arc::clone(&self.authority),
             trust: UpstreamTrust::none().with_pem(&self.outside.pem).unwrap(),
             resolver: Resolver::with_hosts_file(self.hosts.path()),
+            reach: self.take_reach(),
             policy_changed: self.changed.subscribe(),
             egress_bytes: self.limit,
         };
         Egress::start(config, &self.runtime).unwrap()
+    }
+
+    fn take_reach(&self) -> Reach {
+        std::mem::replace(&mut *self.reach.lock().unwrap(), Reach::Anywhere(None))
     }
 
     /// Runs `work` on the thread that runs the enforcement point.

@@ -6,13 +6,14 @@ use remit_sandbox::{
     doctor::{Finding, examine, kernel_version},
     report::{Layer, LayerStatus},
 };
+use remit_supervisor::EgressSettings;
 use rustix::fs::{Access, access, statvfs};
 use serde_json::json;
 
 use crate::{
     cli::{DoctorArguments, Format},
     failure::Failure,
-    output, place,
+    output, place, upstream,
 };
 
 /// Looks; ends with 0 when all that the default needs is in force.
@@ -20,6 +21,7 @@ pub(crate) fn run(arguments: &DoctorArguments) -> Result<i32, Failure> {
     // First of all: the examination forks, and so must find one thread.
     let mut findings = examine();
     findings.push(trail());
+    findings.extend(way_out());
     let ready = findings.iter().all(Finding::suffices);
     if arguments.format == Format::Text {
         output::print(&text(&findings, ready))?;
@@ -97,6 +99,25 @@ fn trail() -> Finding {
         _ => (layer(LayerStatus::InForce, format!("{shown} can be written")), None),
     };
     Finding { number: 0, layer, needed: true, help }
+}
+
+/// The operator's settings for the way out; nothing where there are none.
+fn way_out() -> Option<Finding> {
+    let layer = |status, detail| Layer { name: "egress_settings".into(), status, detail };
+    let (layer, help) = match EgressSettings::load(&place::home()) {
+        Err(error) => (layer(LayerStatus::Absent, output::plain(&error.to_string())), error.help()),
+        Ok(settings) => {
+            let proxy = settings.upstream_proxy().map(upstream::text);
+            let roots = settings.root_cas().len();
+            let roots = (roots > 0).then(|| format!("{roots} files of own roots"));
+            let parts: Vec<String> = proxy.into_iter().chain(roots).collect();
+            if parts.is_empty() {
+                return None;
+            }
+            (layer(LayerStatus::InForce, parts.join("; ")), None)
+        }
+    };
+    Some(Finding { number: 0, layer, needed: true, help })
 }
 
 /// What keeps a folder of ours from being used, or made.
