@@ -29,7 +29,7 @@ mod session;
 pub mod trail;
 
 pub use area::Area;
-pub use binary::{npm_tools, program, remit};
+pub use binary::{npm_clients, npm_tools, pip_clients, program, remit};
 pub use manifest::ManifestBuilder;
 pub use network::{PrivateNetwork, enter_private_network};
 pub use origin::{Origin, Reply, Seen, Site};

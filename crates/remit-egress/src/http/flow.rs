@@ -217,7 +217,8 @@ impl Flow {
             let detail = "overlong UTF-8 in the path";
             return Err(self.refuse(Fault::new(ReasonCode::AmbiguousPath, detail)));
         }
-        let question = self.question(request.method(), path);
+        let mut question = self.question(request.method(), path);
+        question.context.detail = Some(format!("{:?}", request.version()));
         for reading in readings {
             let other = self.question(request.method(), reading);
             let mine = self.engine.guard.peek(&question).effect;

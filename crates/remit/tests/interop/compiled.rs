@@ -1,0 +1,49 @@
+//! Clients that compilers made.
+
+use std::{path::Path, process::Command, time::Duration};
+
+use remit_testkit::{program, run_bounded};
+
+use super::{
+    client::{Client, Trust},
+    shell::written,
+};
+
+const LIMIT: Duration = Duration::from_secs(300);
+
+pub fn clients() -> Vec<Client> {
+    let java = |name, way: &'static str| {
+        let trust = Trust::System("the Java keystore `cacerts`");
+        Client::of_steps(name, trust, "java -version", move |place| {
+            let source = written(place, "Client.java", include_str!("clients/Client.java"));
+            let mut javac = Command::new(program("javac"));
+            javac.arg("-d").arg(place.programs()).arg(source);
+            run_bounded(&mut javac, LIMIT).must_succeed();
+            let java = program("java");
+            format!("{} -cp {} Client {way}", java.display(), place.programs().display())
+        })
+    };
+    vec![
+        Client::of_steps(
+            "go net/http",
+            Trust::System("the system's bundle"),
+            "go version",
+            |place| {
+                let source = written(place, "client.go", include_str!("clients/client.go"));
+                let binary = place.programs().join("client");
+                go(Path::new(&source), &binary);
+                binary.display().to_string()
+            },
+        ),
+        java("java HttpClient", "new"),
+        java("java HttpURLConnection", "old"),
+    ]
+}
+
+/// Static: the runtime's own resolver and roots.
+fn go(source: &Path, binary: &Path) {
+    let mut command = Command::new(program("go"));
+    command.args(["build", "-o"]).args([binary, source]);
+    command.env("CGO_ENABLED", "0").env("GOFLAGS", "-mod=mod").env("GO111MODULE", "off");
+    run_bounded(&mut command, LIMIT).must_succeed();
+}
