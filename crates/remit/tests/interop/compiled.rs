@@ -1,6 +1,10 @@
 //! Clients that compilers made.
 
-use std::{path::Path, process::Command, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
 
 use remit_testkit::{program, run_bounded};
 
@@ -38,6 +42,20 @@ pub fn clients() -> Vec<Client> {
         java("java HttpClient", "new"),
         java("java HttpURLConnection", "old"),
     ]
+}
+
+/// The folder of the toolchain's own programs, not of rustup's proxies: `REMIT_TEST_TOOLCHAIN`
+/// where set.
+pub fn toolchain() -> PathBuf {
+    std::env::var_os("REMIT_TEST_TOOLCHAIN").map_or_else(
+        || {
+            // Not `program`: rustup's proxy goes by the name that it is called by.
+            let mut rustc = Command::new("rustc");
+            let done = run_bounded(rustc.args(["--print", "sysroot"]), LIMIT).must_succeed();
+            PathBuf::from(done.stdout.trim())
+        },
+        PathBuf::from,
+    )
 }
 
 /// Static: the runtime's own resolver and roots.

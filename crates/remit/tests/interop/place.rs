@@ -31,14 +31,19 @@ const PROGRAMS: [&str; 4] = ["/usr/bin", "/usr/lib", "/usr/libexec", "/usr/local
 pub struct Place {
     pub area: Area,
     manifest: ManifestBuilder,
-    authority: TestAuthority,
     pub origin: Origin,
 }
 
 impl Place {
     /// The vendor's own API.
     pub fn new(name: &str) -> Self {
-        Self::serving(name, |_| Site::Function(Arc::new(vendor)))
+        let is_grpc = |seen: &Seen| {
+            seen.headers
+                .get("content-type")
+                .is_some_and(|kind| kind.as_bytes() == b"application/grpc")
+        };
+        let answer = move |seen: &Seen| if is_grpc(seen) { grpc(seen) } else { vendor(seen) };
+        Self::serving(name, |_| Site::Function(Arc::new(answer)))
     }
 
     /// Another site, made from the client's folder.
@@ -59,7 +64,7 @@ impl Place {
             .iter()
             .filter(|folder| Path::new(folder).is_dir())
             .fold(manifest, |manifest, folder| manifest.execute(folder));
-        Self { area, manifest, authority, origin }
+        Self { area, manifest, origin }
     }
 
     /// Changes the manifest.
@@ -79,10 +84,23 @@ impl Place {
             .env("SSL_CERT_FILE", self.area.path().join("origins.pem"))
             .within(Duration::from_secs(120))
     }
+}
 
-    /// The origin's root.
-    pub fn root_pem(&self) -> String {
-        self.authority.pem()
+/// The same in gRPC's frames (PROTOCOL-HTTP2.md of gRPC): a flag, a length, a message; the status
+/// comes in the trailers.
+fn grpc(seen: &Seen) -> Reply {
+    let unframed =
+        Seen { body: seen.body.get(5..).unwrap_or_default().to_vec().into(), ..seen.clone() };
+    let answer = match seen.path.as_str() {
+        "/v1/models" => Reply::ok(MODELS),
+        _ => vendor(&unframed),
+    };
+    let length = u32::try_from(answer.body.len()).unwrap().to_be_bytes();
+    let body = [&[0], &length[..], &answer.body[..]].concat();
+    Reply {
+        headers: vec![("content-type", "application/grpc".into())],
+        trailers: vec![("grpc-status", "0".into())],
+        ..Reply::ok(body)
     }
 }
 
@@ -91,6 +109,9 @@ fn vendor(seen: &Seen) -> Reply {
     let path = seen.path.split('?').next().unwrap_or_default();
     match (seen.method.as_str(), path) {
         ("GET", "/v1/models") => Reply::ok(MODELS),
+        ("PUT", "/v1/upload") if seen.body.windows(6).any(|part| part == BODY.as_bytes()) => {
+            Reply::ok("")
+        }
         ("POST", "/v1/messages") => {
             Reply::ok(format!("echo {}", String::from_utf8_lossy(&seen.body)))
         }
