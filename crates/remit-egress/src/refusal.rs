@@ -67,6 +67,11 @@ fn phrase(denial: &Denial) -> String {
     format!("{usual} (Remit: {})", denial.reason.as_str())
 }
 
+/// The response for a denial, to a request or to a call of gRPC.
+pub(crate) fn answer(denial: &Denial, call: bool) -> Response<Payload> {
+    if call { to_call(denial) } else { response(denial) }
+}
+
 /// The response for a denial.
 pub(crate) fn response(denial: &Denial) -> Response<Payload> {
     let body = body(denial);
@@ -84,7 +89,7 @@ pub(crate) fn response(denial: &Denial) -> Response<Payload> {
 
 /// The same for a call of gRPC, whose programs show the status of the call and no body: a response
 /// of trailers only (gRPC over HTTP/2, "Responses"), as other proxies refuse such calls.
-pub(crate) fn to_call(denial: &Denial) -> Response<Payload> {
+fn to_call(denial: &Denial) -> Response<Payload> {
     let code = match status(denial.reason) {
         StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE => "14",
         StatusCode::BAD_REQUEST => "13",
@@ -137,4 +142,14 @@ pub(crate) fn raw(denial: &Denial) -> Vec<u8> {
     .into_bytes();
     out.extend_from_slice(&body);
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_of_grpc_are_ascii_without_a_bare_percent_sign() {
+        assert_eq!(percent_encoded("100 % für\n"), "100 %25 f%C3%BCr%0A");
+    }
 }

@@ -18,8 +18,6 @@ pub enum Trust {
     System(&'static str),
     /// By this variable; without it, it does not.
     Variable(&'static str),
-    /// Not at all: it carries its own roots and reads nothing else.
-    Own,
 }
 
 /// What a client's script prints, one line each with these labels; `-` where it has no such thing.
@@ -90,27 +88,23 @@ impl Client {
         };
         let events = trail::events(&made.place.area.remit_home());
         check_trust(self.trust, said("bare"), said("only"), &done);
-        let row = if matches!(self.trust, Trust::Own) {
-            Row::of_stranger(self.name, said("version"))
-        } else {
-            let get = said("get").unwrap_or_default();
-            assert!(get.starts_with("200") && get.contains(MODELS), "get: {get:?}\n{done}");
-            let post = said("post").unwrap_or_default();
-            let sent = post == "-" || (post.starts_with("200") && post.contains(BODY));
-            assert!(sent, "post: {post:?}\n{done}");
-            trail::must_have(&events, "http_request", "denied", VENDOR);
-            trail::must_have(&events, "resolve_name", "denied", UNLISTED);
-            let unlisted = said("unlisted").unwrap_or_default();
-            assert!(unlisted.starts_with("failed"), "unlisted: {unlisted:?}\n{done}");
-            Row {
-                client: self.name.into(),
-                version: Row::number(said("version").unwrap_or_default()),
-                protocol: protocols(&events),
-                trust: self.trust.text(),
-                get: "works".into(),
-                post: if post == "-" { "–" } else { "works" }.into(),
-                refused: refusal(said("refused").unwrap_or_default(), &done),
-            }
+        let get = said("get").unwrap_or_default();
+        assert!(get.starts_with("200") && get.contains(MODELS), "get: {get:?}\n{done}");
+        let post = said("post").unwrap_or_default();
+        let sent = post == "-" || (post.starts_with("200") && post.contains(BODY));
+        assert!(sent, "post: {post:?}\n{done}");
+        trail::must_have(&events, "http_request", "denied", VENDOR);
+        trail::must_have(&events, "resolve_name", "denied", UNLISTED);
+        let unlisted = said("unlisted").unwrap_or_default();
+        assert!(unlisted.starts_with("failed"), "unlisted: {unlisted:?}\n{done}");
+        let row = Row {
+            client: self.name.into(),
+            version: Row::number(said("version").unwrap_or_default()),
+            protocol: protocols(&events),
+            trust: self.trust.text(),
+            get: "works".into(),
+            post: if post == "-" { "–" } else { "works" }.into(),
+            refused: refusal(said("refused").unwrap_or_default(), &done),
         };
         // Nothing beyond the permitted part ever reached the vendor.
         for line in made.place.origin.seen_lines() {
@@ -121,11 +115,10 @@ impl Client {
 }
 
 impl Trust {
-    pub fn text(self) -> String {
+    fn text(self) -> String {
         match self {
             Self::System(what) => what.into(),
             Self::Variable(name) => format!("`{name}`"),
-            Self::Own => "none: only the roots it was built with".into(),
         }
     }
 }
@@ -157,7 +150,6 @@ fn check_trust(trust: Trust, bare: Option<&str>, only: Option<&str>, done: &Fini
             assert!(!works(bare), "works without {name}\n{done}");
             assert!(works(only), "{name} is not enough: {only:?}\n{done}");
         }
-        Trust::Own => assert!(!works(bare), "trusts the session's authority\n{done}"),
     }
 }
 

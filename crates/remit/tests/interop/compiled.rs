@@ -13,6 +13,8 @@ use super::{
     shell::written,
 };
 
+/// The word by which this test program becomes the client.
+pub const CLIENT: &str = "rustls-client";
 const LIMIT: Duration = Duration::from_secs(300);
 
 pub fn clients() -> Vec<Client> {
@@ -27,6 +29,12 @@ pub fn clients() -> Vec<Client> {
             format!("{} -cp {} Client {way}", java.display(), place.programs().display())
         })
     };
+    let rustls = Trust::System("the system's bundle");
+    // Of the library; the lock file says which.
+    let lock = include_str!("../../../../Cargo.lock");
+    let version = lock.split("name = \"rustls\"\nversion = \"").nth(1).unwrap_or_default();
+    let version = version.split('"').next().unwrap_or_default();
+    let cargo_version = format!("echo {version}");
     vec![
         Client::of_steps(
             "go net/http",
@@ -39,6 +47,11 @@ pub fn clients() -> Vec<Client> {
                 binary.display().to_string()
             },
         ),
+        Client::of_steps("rustls with the system's roots", rustls, cargo_version, |place| {
+            let binary = place.programs().join("client");
+            std::fs::copy(std::env::current_exe().unwrap(), &binary).unwrap();
+            format!("{} {CLIENT}", binary.display())
+        }),
         java("java HttpClient", "new"),
         java("java HttpURLConnection", "old"),
     ]

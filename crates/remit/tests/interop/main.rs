@@ -15,12 +15,14 @@
 mod client;
 mod compiled;
 mod node;
+mod pins;
 mod place;
 mod python;
 mod shell;
 mod streams;
 mod table;
 mod tools;
+mod trust;
 
 use std::net::Ipv4Addr;
 
@@ -30,6 +32,10 @@ use remit_testkit::enter_private_network;
 use table::Table;
 
 fn main() {
+    let mut words = std::env::args().skip(1);
+    if words.next().as_deref() == Some(compiled::CLIENT) {
+        return remit_testkit::rustls_client::run(words);
+    }
     let server = Ipv4Addr::new(127, 0, 0, 2).into();
     let names = [place::VENDOR, place::UNLISTED].map(|name| (server, name));
     let net = enter_private_network(&names);
@@ -47,13 +53,14 @@ fn main() {
     .into_iter()
     .flatten()
     .collect();
-    let listed: Vec<&str> = clients.iter().map(|client| client.name).collect();
+    let listed: Vec<&str> = clients.iter().map(|client| client.name).chain([pins::NAME]).collect();
     let complete = table.trial_of_names(&listed);
     let trials: Vec<Trial> = clients
         .into_iter()
         .map(|client| client.trial(&table))
         .chain(streams::trials())
-        .chain([complete])
+        .chain(trust::trials())
+        .chain([pins::trial(&table), complete])
         .collect();
     let conclusion = libtest_mimic::run(&arguments, trials);
     table.write_when_asked();

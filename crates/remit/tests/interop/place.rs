@@ -31,6 +31,7 @@ const PROGRAMS: [&str; 4] = ["/usr/bin", "/usr/lib", "/usr/libexec", "/usr/local
 pub struct Place {
     pub area: Area,
     manifest: ManifestBuilder,
+    authority: TestAuthority,
     pub origin: Origin,
 }
 
@@ -64,13 +65,18 @@ impl Place {
             .iter()
             .filter(|folder| Path::new(folder).is_dir())
             .fold(manifest, |manifest, folder| manifest.execute(folder));
-        Self { area, manifest, origin }
+        Self { area, manifest, authority, origin }
     }
 
     /// Changes the manifest.
     pub fn with(mut self, change: impl FnOnce(ManifestBuilder) -> ManifestBuilder) -> Self {
         self.manifest = change(self.manifest);
         self
+    }
+
+    /// The origin's root.
+    pub fn root_pem(&self) -> String {
+        self.authority.pem()
     }
 
     /// Where programs stand that were compiled for this client.

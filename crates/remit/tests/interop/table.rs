@@ -31,20 +31,6 @@ impl Row {
             .to_owned()
     }
 
-    /// A client that trusts nobody but its own roots.
-    pub fn of_stranger(name: &str, version: Option<&str>) -> Self {
-        let none = || "–".to_owned();
-        Self {
-            client: name.into(),
-            version: Self::number(version.unwrap_or_default()),
-            protocol: none(),
-            trust: super::client::Trust::Own.text(),
-            get: "certificate refused".into(),
-            post: none(),
-            refused: none(),
-        }
-    }
-
     fn cells(&self) -> [&str; 7] {
         [
             &self.client,
