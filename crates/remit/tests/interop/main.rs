@@ -19,6 +19,7 @@ mod pins;
 mod place;
 mod python;
 mod shell;
+mod sockets;
 mod streams;
 mod table;
 mod tools;
@@ -49,6 +50,7 @@ fn main() {
         python::clients(),
         node::clients(),
         tools::clients(),
+        sockets::clients(),
     ]
     .into_iter()
     .flatten()

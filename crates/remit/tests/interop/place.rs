@@ -74,6 +74,11 @@ impl Place {
         self
     }
 
+    /// Certificate and key of another server by the vendor's name.
+    pub fn server_pem(&self) -> (String, String) {
+        self.authority.server_pem(&[VENDOR])
+    }
+
     /// The origin's root.
     pub fn root_pem(&self) -> String {
         self.authority.pem()

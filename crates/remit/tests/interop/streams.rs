@@ -1,5 +1,10 @@
 //! What bodies do: large, chunked, refused half-way, waited for, sent as events, upgraded.
 
+use std::{
+    io::{BufRead, BufReader},
+    process::{Child, Command, Stdio},
+};
+
 use libtest_mimic::Trial;
 use remit_testkit::{ManifestBuilder, Site};
 use serde_json::json;
@@ -22,6 +27,7 @@ pub fn trials() -> Vec<Trial> {
         trial("interop_uploads_of_python_refused_ones_show_the_reason", uploads_of_python),
         trial("interop_uploads_of_node_refused_ones_show_the_reason", uploads_of_node),
         trial("interop_uploads_to_a_refused_address_show_the_reason", uploads_to_nowhere),
+        trial("interop_streams_of_grpc_both_ways", grpc),
         trial("interop_uploads_of_curl_wait_for_the_yes", uploads_of_curl),
     ]
 }
@@ -108,4 +114,62 @@ fn uploads_of_curl() {
         ))
         .must_succeed();
     assert_eq!(done.stdout, "200 3000000\n200\n200\n403 0\n403\n403\n", "{done}");
+}
+
+/// Against a real server, where messages must not wait for one another.
+fn grpc() {
+    const PORT: u16 = 50051;
+    let rule = json!([{ "host": VENDOR, "ports": [PORT], "addresses": ["127.0.0.0/8"],
+        "paths": ["/v1.Echo/*"] }]);
+    let place = place("grpc").with(|m| m.set("/permissions/network/egressHosts", rule));
+    let (certificate, key) = place.server_pem();
+    let _server = GrpcServer::start(&place, PORT, &certificate, &key);
+    let script = written(&place, "client.py", include_str!("clients/grpc_stream.py"));
+    let at = format!("{VENDOR}:{PORT}");
+    let done = place.session().run(&[&python(), &script, &at]).must_succeed();
+    let shown: Vec<&str> = done.stdout.lines().collect();
+    assert_eq!(shown[..GRPC.len()], GRPC, "{done}");
+    let refused = shown[GRPC.len()];
+    assert!(refused.starts_with("PERMISSION_DENIED {"), "{done}");
+    assert!(refused.contains("path_not_listed"), "{done}");
+}
+
+const GRPC: [&str; 7] = [
+    "8 echo one",
+    "8 echo two",
+    "2000005 echo xxxxxxx",
+    "10 echo three",
+    "the end OK",
+    "8 echo one",
+    "FAILED_PRECONDITION as asked",
+];
+
+struct GrpcServer(Child);
+
+impl GrpcServer {
+    fn start(place: &Place, port: u16, certificate: &str, key: &str) -> Self {
+        let script = place.area.write("server.py", include_str!("clients/grpc_server.py"));
+        let certificate = place.area.write("server.pem", certificate);
+        let key = place.area.write("server.key", key);
+        let child = Command::new(python())
+            .arg(script)
+            .arg(format!("127.0.0.2:{port}"))
+            .args([key, certificate])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut server = Self(child);
+        let mut line = String::new();
+        BufReader::new(server.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        assert_eq!(line, "serving\n");
+        server
+    }
+}
+
+impl Drop for GrpcServer {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }

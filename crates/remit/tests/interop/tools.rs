@@ -13,7 +13,7 @@ use http::StatusCode;
 use remit_testkit::{Area, Reply, Seen, Site, pip_clients, program, run_bounded};
 
 use super::{
-    client::{Client, Made, Trust},
+    client::{Client, GET_WORKS, Made, Trust},
     compiled,
     place::{BODY, MODELS, Place, UNLISTED, VENDOR},
     python::python,
@@ -78,7 +78,7 @@ impl Steps<'_> {
 
 fn made(place: Place, version: impl Into<String>, steps: &Steps<'_>, bare: String) -> Made {
     let script = steps.script();
-    Made { place, version: version.into(), script, bare }
+    Made { place, version: version.into(), script, bare, get: GET_WORKS }
 }
 
 /// Clones and pushes over the smart protocol, whose requests have bodies.
