@@ -10,6 +10,9 @@ use super::{
     shell::written,
 };
 
+/// BoringSSL's default, which most machines lack and every session has.
+pub const BUN: Trust = Trust::System("`/etc/ssl/cert.pem`");
+
 pub fn clients() -> Vec<Client> {
     let node = Trust::Variable("NODE_EXTRA_CA_CERTS");
     let own = |name, text: &'static str| {
@@ -31,7 +34,7 @@ pub fn clients() -> Vec<Client> {
         package("axios", "axios", include_str!("clients/axios.mjs"), ""),
         package("got, HTTP/1.1", "got", got, "1"),
         package("got, HTTP/2", "got", got, "2"),
-        Client::of_steps("bun fetch", node, format!("{} --version", bun()), move |place| {
+        Client::of_steps("bun fetch", BUN, format!("{} --version", bun()), move |place| {
             format!("{} {}", bun(), written(place, "client.mjs", fetch))
         }),
         Client::of_steps(
