@@ -1,7 +1,8 @@
 //! How a refusal looks to the program: HTTP with a JSON body that names rule and remedy.
 
 use bytes::Bytes;
-use http::{HeaderValue, Response, StatusCode, header};
+use http::{HeaderValue, Request, Response, StatusCode, Version, header};
+use hyper::ext::ReasonPhrase;
 use remit_core::{Denial, ReasonCode};
 use serde_json::json;
 
@@ -61,16 +62,70 @@ pub(crate) fn body(denial: &Denial) -> Bytes {
     Bytes::from(text)
 }
 
+/// Says why in the status line too, all that many programs show of a failure; HTTP/2 has none.
+fn phrase(denial: &Denial) -> String {
+    let usual = status(denial.reason).canonical_reason().unwrap_or_default();
+    format!("{usual} (Remit: {})", denial.reason.as_str())
+}
+
+/// The response for a denial, to a request or to a call of gRPC.
+pub(crate) fn answer(denial: &Denial, call: bool) -> Response<Payload> {
+    if call { to_call(denial) } else { response(denial) }
+}
+
 /// The response for a denial.
 pub(crate) fn response(denial: &Denial) -> Response<Payload> {
     let body = body(denial);
     let mut response = Response::new(Payload::full(body));
     *response.status_mut() = status(denial.reason);
+    if let Ok(phrase) = ReasonPhrase::try_from(phrase(denial)) {
+        response.extensions_mut().insert(phrase);
+    }
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert("remit-reason", HeaderValue::from_static(denial.reason.as_str()));
     response
+}
+
+/// The same for a call of gRPC, whose programs show the status of the call and no body: a response
+/// of trailers only (gRPC over HTTP/2, "Responses"), as other proxies refuse such calls.
+fn to_call(denial: &Denial) -> Response<Payload> {
+    let code = match status(denial.reason) {
+        StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE => "14",
+        StatusCode::BAD_REQUEST => "13",
+        _ => "7",
+    };
+    let mut response = Response::new(Payload::Full(None));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    headers.insert("grpc-status", HeaderValue::from_static(code));
+    let said = String::from_utf8_lossy(&body(denial)).trim_end().to_owned();
+    if let Ok(message) = HeaderValue::try_from(percent_encoded(&said)) {
+        headers.insert("grpc-message", message);
+    }
+    headers.insert("remit-reason", HeaderValue::from_static(denial.reason.as_str()));
+    response
+}
+
+/// Whether a request is a call of gRPC.
+pub(crate) fn is_call<B>(request: &Request<B>) -> bool {
+    let kind = request.headers().get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+    request.version() == Version::HTTP_2
+        && kind.is_some_and(|kind| kind.starts_with(b"application/grpc"))
+}
+
+/// `grpc-message` is ASCII; all else is percent-encoded (gRPC over HTTP/2, "Responses").
+fn percent_encoded(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'%' => out.push_str("%25"),
+            0x20..=0x7e => out.push(char::from(byte)),
+            _ => out.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    out
 }
 
 /// The same as raw HTTP/1.1 bytes that end the connection.
@@ -81,11 +136,21 @@ pub(crate) fn raw(denial: &Denial) -> Vec<u8> {
         "HTTP/1.1 {} {}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\
          remit-reason: {}\r\nconnection: close\r\n\r\n",
         status.as_u16(),
-        status.canonical_reason().unwrap_or_default(),
+        phrase(denial),
         body.len(),
         denial.reason.as_str(),
     )
     .into_bytes();
     out.extend_from_slice(&body);
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_of_grpc_are_ascii_without_a_bare_percent_sign() {
+        assert_eq!(percent_encoded("100 % für\n"), "100 %25 f%C3%BCr%0A");
+    }
 }

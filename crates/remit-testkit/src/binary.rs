@@ -26,13 +26,29 @@ pub fn remit() -> PathBuf {
 /// The `node_modules` folder with the real agents, installed by `cargo xtask test`:
 /// `REMIT_TEST_NPM` where set, else `$XDG_CACHE_HOME/remit-tests/npm/node_modules`.
 pub fn npm_tools() -> PathBuf {
-    let folder = match env::var_os("REMIT_TEST_NPM") {
+    installed("REMIT_TEST_NPM", "npm/node_modules")
+}
+
+/// The `node_modules` folder with web clients and runtimes, installed by `cargo xtask test`:
+/// `REMIT_TEST_NPM_CLIENTS` where set, else `$XDG_CACHE_HOME/remit-tests/npm-clients/node_modules`.
+pub fn npm_clients() -> PathBuf {
+    installed("REMIT_TEST_NPM_CLIENTS", "npm-clients/node_modules")
+}
+
+/// The Python environment with web clients, installed by `cargo xtask test`: `REMIT_TEST_PIP`
+/// where set, else `$XDG_CACHE_HOME/remit-tests/pip`.
+pub fn pip_clients() -> PathBuf {
+    installed("REMIT_TEST_PIP", "pip")
+}
+
+fn installed(variable: &str, below: &str) -> PathBuf {
+    let folder = match env::var_os(variable) {
         Some(path) => PathBuf::from(path),
-        None => cache().join("remit-tests/npm/node_modules"),
+        None => cache().join("remit-tests").join(below),
     };
     assert!(
         folder.is_dir(),
-        "{} does not exist: `cargo xtask test` installs it, or set REMIT_TEST_NPM",
+        "{} does not exist: `cargo xtask test` installs it, or set {variable}",
         folder.display()
     );
     folder

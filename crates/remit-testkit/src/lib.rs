@@ -7,6 +7,7 @@
 //! - [`Origin`]: a server in this process that speaks TLS with a [`TestAuthority`], HTTP/1.1,
 //!   HTTP/2, WebSocket and server-sent events, and remembers every request it saw.
 //! - [`npm_registry`]: packages and a lock file for `npm ci`.
+//! - [`rustls_client`]: a web client as Rust programs are.
 //! - [`trail`]: reads the events of a session through the command line.
 //!
 //! A fixture that cannot be set up fails its test: helpers panic with a sentence instead of
@@ -25,11 +26,12 @@ pub mod npm_registry;
 mod origin;
 mod pki;
 mod process;
+pub mod rustls_client;
 mod session;
 pub mod trail;
 
 pub use area::Area;
-pub use binary::{npm_tools, program, remit};
+pub use binary::{npm_clients, npm_tools, pip_clients, program, remit};
 pub use manifest::ManifestBuilder;
 pub use network::{PrivateNetwork, enter_private_network};
 pub use origin::{Origin, Reply, Seen, Site};

@@ -7,8 +7,8 @@ use std::{
 };
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, IsCa, KeyPair,
-    KeyUsagePurpose,
+    BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, DistinguishedName, DnType,
+    IsCa, KeyPair, KeyUsagePurpose,
 };
 use rustls::{
     ServerConfig,
@@ -49,10 +49,7 @@ impl TestAuthority {
 
     /// TLS settings of a server that answers to `names`, offering HTTP/2 and HTTP/1.1.
     pub fn server(&self, names: &[&str]) -> Arc<ServerConfig> {
-        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-        let params = CertificateParams::new(names).expect("names are host names or addresses");
-        let key = KeyPair::generate().expect("a key can be made");
-        let leaf = params.signed_by(&key, &self.issuer).expect("a leaf can be signed");
+        let (leaf, key) = self.leaf(names);
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let secret = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
         let mut config = ServerConfig::builder_with_provider(provider)
@@ -63,6 +60,20 @@ impl TestAuthority {
             .expect("key and certificate belong together");
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Arc::new(config)
+    }
+
+    /// Certificate and key of such a server, for one that is another program.
+    pub fn server_pem(&self, names: &[&str]) -> (String, String) {
+        let (leaf, key) = self.leaf(names);
+        (leaf.pem(), key.serialize_pem())
+    }
+
+    fn leaf(&self, names: &[&str]) -> (Certificate, KeyPair) {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let params = CertificateParams::new(names).expect("names are host names or addresses");
+        let key = KeyPair::generate().expect("a key can be made");
+        let leaf = params.signed_by(&key, &self.issuer).expect("a leaf can be signed");
+        (leaf, key)
     }
 }
 

@@ -3,6 +3,7 @@
 pub(crate) mod npm;
 mod ordinary;
 pub(crate) mod packages;
+mod pip;
 
 use std::{process::Command, time::Instant};
 
@@ -25,8 +26,8 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     let started = Instant::now();
     packages::provide(&packages::NEEDED)?;
-    let npm = npm::provide(options.with_claude)?;
-    let user = if place::is_root() { Some(ordinary::User::provide(&npm)?) } else { None };
+    let tools = [npm::provide(options.with_claude)?, npm::provide_clients()?, pip::provide()?];
+    let user = if place::is_root() { Some(ordinary::User::provide(&tools)?) } else { None };
 
     let tests = || {
         let mut command = cargo(options);

@@ -50,8 +50,8 @@ struct Program {
 }
 
 impl User {
-    /// Makes the user where missing and gives it the tools in `npm`.
-    pub(crate) fn provide(npm: &Path) -> Result<Self, Failure> {
+    /// Makes the user where missing and gives it the tools in these folders.
+    pub(crate) fn provide(tools: &[PathBuf]) -> Result<Self, Failure> {
         if home().is_none() {
             let mut useradd = Command::new("useradd");
             step::show("useradd", useradd.args(["--create-home", "--shell", "/bin/bash", NAME]))?;
@@ -61,7 +61,7 @@ impl User {
             findings: vec![format!("{NAME} has no home after useradd")],
         })?;
         let user = Self { home };
-        user.share(npm)?;
+        tools.iter().try_for_each(|folder| user.share(folder))?;
         Ok(user)
     }
 
@@ -124,18 +124,18 @@ impl User {
         Ok(command)
     }
 
-    /// Hard links where possible: the agents are large.
-    fn share(&self, npm: &Path) -> Result<(), Failure> {
+    /// Hard links where possible: the tools are large.
+    fn share(&self, tools: &Path) -> Result<(), Failure> {
         let cache = self.home.join(".cache/remit-tests");
-        let target = cache.join("npm");
+        let target = cache.join(tools.file_name().unwrap_or_default());
         if target.exists() {
             fs::remove_dir_all(&target).at(&target)?;
         }
         fs::create_dir_all(&cache).at(&cache)?;
-        let linked = Command::new("cp").arg("-al").args([npm, &target]).status();
+        let linked = Command::new("cp").arg("-al").args([tools, &target]).status();
         if !linked.is_ok_and(|status| status.success()) {
             let mut copy = Command::new("cp");
-            step::show("copying the agents", copy.arg("-a").arg(npm.join(".")).arg(&target))?;
+            step::show("copying the tools", copy.arg("-a").arg(tools.join(".")).arg(&target))?;
         }
         let mut chown = Command::new("chown");
         step::show("chown", chown.arg(format!("{NAME}:")).args([&self.home.join(".cache"), &cache]))

@@ -1,37 +1,46 @@
 //! Programs that the tests drive, and the Debian packages that bring them.
 
-use std::process::Command;
+use std::{path::Path, process::Command};
 
 use crate::{failure::Failure, place, step};
 
-/// Program, package. Tests use each of them; `cargo xtask test` installs what is missing when
+/// Program or path, package. Tests use each of them; `cargo xtask test` installs what is missing when
 /// root and names it otherwise.
-pub(crate) const NEEDED: [(&str, &str); 16] = [
+pub(crate) const NEEDED: &[(&str, &str)] = &[
+    // Of these two only a folder shows that they are there.
+    ("/usr/share/doc/php-curl", "php-curl"),
+    ("/usr/share/doc/python3-venv", "python3-venv"),
     ("bash", "bash"),
     ("cc", "gcc"),
     ("curl", "curl"),
+    ("gh", "gh"),
     ("git", "git"),
     ("go", "golang-go"),
     ("ip", "iproute2"),
+    ("javac", "default-jdk-headless"),
     ("make", "make"),
     ("node", "nodejs"),
     ("npm", "npm"),
     ("openssl", "openssl"),
     ("perl", "perl-base"),
+    ("php", "php-cli"),
     ("python3", "python3"),
+    ("ruby", "ruby"),
     ("setpriv", "util-linux"),
     ("squid", "squid"),
     ("ssh", "openssh-client"),
     ("sshd", "openssh-server"),
+    ("wget", "wget"),
 ];
 
 /// Installs what is missing, or fails naming it.
 pub(crate) fn provide(needed: &[(&str, &str)]) -> Result<(), Failure> {
-    let missing: Vec<&str> = needed
-        .iter()
-        .filter(|(program, _)| !place::has_program(program))
-        .map(|(_, package)| *package)
-        .collect();
+    let is_missing = |name: &str| match name.starts_with('/') {
+        true => !Path::new(name).exists(),
+        false => !place::has_program(name),
+    };
+    let missing: Vec<&str> =
+        needed.iter().filter(|(name, _)| is_missing(name)).map(|(_, package)| *package).collect();
     if missing.is_empty() {
         return Ok(());
     }

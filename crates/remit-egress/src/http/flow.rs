@@ -12,6 +12,7 @@ use super::{
     headers,
     path::{CanonicalPath, canonical},
     payload::{Payload, Tail},
+    rest::Rest,
     upgrade,
     wire::Wire,
 };
@@ -73,6 +74,7 @@ impl Flow {
         fault: Option<Fault>,
     ) -> Response<Payload> {
         let version = request.version();
+        let call = refusal::is_call(&request);
         let upgrading = request.headers().contains_key(header::UPGRADE)
             && wire.is_some()
             && upgrade::is_asked(&request);
@@ -86,7 +88,7 @@ impl Flow {
                 // A fault inside the body looks like the server's failure; say what it was.
                 let broken = wire.as_ref().and_then(|wire| wire.take_broken());
                 let denial = broken.map_or(denial, |fault| self.refuse(fault));
-                let mut response = refusal::response(&denial);
+                let mut response = refusal::answer(&denial, call);
                 if version != Version::HTTP_2 && refusal::status(denial.reason).as_u16() == 400 {
                     let close = HeaderValue::from_static("close");
                     response.headers_mut().insert(header::CONNECTION, close);
@@ -113,7 +115,14 @@ impl Flow {
     ) -> Result<Response<Payload>, Denial> {
         let h2 = (request.version() == Version::HTTP_2).then(|| self.registered.live.id());
         let share = if h2.is_some() { Some(self.share().await?) } else { None };
-        let permitted = self.decide(&request).await?;
+        let rest = Rest::of(&request);
+        let permitted = match self.decide(&request).await {
+            Ok(permitted) => permitted,
+            Err(denial) => {
+                rest.forget(request.into_body());
+                return Err(denial);
+            }
+        };
         let mut effecting = self.registered.effecting(permitted.request, &permitted.permit);
         effecting.share = share;
         let effecting = Arc::new(effecting);
@@ -132,9 +141,18 @@ impl Flow {
         loop {
             let engine = &self.engine;
             let (pool, dialer) = (&engine.pool, &engine.dialer);
-            let (sender, kept) = match anew {
-                true => (pool.fresh(dialer, &self.target, self.tls, h2).await?, false),
-                false => pool.sender(dialer, &self.target, self.tls, h2).await?,
+            let connected = match anew {
+                true => {
+                    pool.fresh(dialer, &self.target, self.tls, h2).await.map(|new| (new, false))
+                }
+                false => pool.sender(dialer, &self.target, self.tls, h2).await,
+            };
+            let (sender, kept) = match connected {
+                Ok(connected) => connected,
+                Err(denial) => {
+                    rest.forget(request.into_body());
+                    return Err(denial);
+                }
             };
             let (error, unsent) = match sender {
                 PooledSender::H1(mut sender, key) => {
@@ -217,7 +235,8 @@ impl Flow {
             let detail = "overlong UTF-8 in the path";
             return Err(self.refuse(Fault::new(ReasonCode::AmbiguousPath, detail)));
         }
-        let question = self.question(request.method(), path);
+        let mut question = self.question(request.method(), path);
+        question.context.detail = Some(format!("{:?}", request.version()));
         for reading in readings {
             let other = self.question(request.method(), reading);
             let mine = self.engine.guard.peek(&question).effect;

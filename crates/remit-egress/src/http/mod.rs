@@ -8,6 +8,7 @@ mod head;
 mod headers;
 mod path;
 mod payload;
+mod rest;
 mod serve;
 mod upgrade;
 mod wire;

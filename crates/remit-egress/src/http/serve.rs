@@ -12,7 +12,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use remit_core::Denial;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::{flow::Flow, gate::Gate, payload::Payload, wire::Wire};
+use super::{flow::Flow, gate::Gate, payload::Payload, rest::Rest, wire::Wire};
 use crate::{refusal, tls::AgentStream};
 
 /// Serves all requests of a connection that stands for one name and port.
@@ -87,8 +87,9 @@ pub(crate) async fn serve_refusal(denial: Denial, stream: AgentStream) {
     let denial = Arc::new(denial);
     let service = {
         let denial = Arc::clone(&denial);
-        service_fn(move |_: Request<Incoming>| {
-            let response = refusal::response(&denial);
+        service_fn(move |request: Request<Incoming>| {
+            let response = refusal::answer(&denial, refusal::is_call(&request));
+            Rest::of(&request).forget(request.into_body());
             async move { Ok::<_, Infallible>(response) }
         })
     };

@@ -11,11 +11,9 @@ use std::{
 use super::{
     mounts::{FIXED, Source, clone_one},
     tree::Tree,
+    trust,
 };
-use crate::{
-    plan::{AUTHORITY_FILE, BUNDLE_FILE, SessionPlan},
-    report::LayerError,
-};
+use crate::{plan::SessionPlan, report::LayerError};
 
 /// Host files and folders of `/etc` that programs read to run. None holds credentials: no
 /// `shadow`, no host keys, no private TLS keys, no client configuration with tokens.
@@ -46,6 +44,7 @@ const HOST_FILES: &[&str] = &[
     "os-release",
     "perl",
     "pki/ca-trust",
+    "pki/java/cacerts",
     "pki/tls/cert.pem",
     "pki/tls/certs",
     "pki/tls/openssl.cnf",
@@ -68,15 +67,6 @@ const HOST_FILES: &[&str] = &[
     "timezone",
     "vim",
     "xdg",
-];
-
-/// Where distributions keep the bundle of trusted roots.
-const BUNDLES: &[&str] = &[
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
-    "/etc/ssl/ca-bundle.pem",
-    "/etc/ssl/cert.pem",
 ];
 
 /// Host parts of `/etc`: small files copied (a mount costs more, at both ends of a session), the
@@ -157,28 +147,5 @@ pub(super) fn write_own(tree: &Tree, plan: &SessionPlan) -> Result<(), LayerErro
     for (path, text) in files {
         tree.write(Path::new(path), text.as_bytes())?;
     }
-    trust(tree, plan)
-}
-
-/// The session authority beside the system's roots, in a file of its own and over the system's
-/// bundles. What is in place of the bundle is the bundle: nothing that was trusted stops to be.
-fn trust(tree: &Tree, plan: &SessionPlan) -> Result<(), LayerError> {
-    let Some(authority) = &plan.authority_pem else { return Ok(()) };
-    let present: Vec<&Path> = BUNDLES.iter().map(Path::new).filter(|one| one.exists()).collect();
-    tree.write(Path::new(AUTHORITY_FILE), authority.as_bytes())?;
-    // The authority first: how the system's bundle ends does not matter then.
-    let system = present.first().and_then(|path| fs::File::open(path).ok());
-    tree.write_and_copy(Path::new(BUNDLE_FILE), authority.as_bytes(), system)?;
-    let mut covered: Vec<PathBuf> = Vec::new();
-    for path in present {
-        let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-        if !covered.contains(&real) {
-            tree.overlay(Path::new(BUNDLE_FILE), &real)?;
-            covered.push(real);
-        }
-    }
-    if covered.is_empty() {
-        tree.write(Path::new("/etc/ssl/certs/ca-certificates.crt"), authority.as_bytes())?;
-    }
-    Ok(())
+    trust::write(tree, plan)
 }

@@ -4,6 +4,7 @@ pub(crate) mod cover;
 mod etc;
 pub mod filter;
 mod init;
+mod keystore;
 mod launch;
 mod mounts;
 mod network;
@@ -11,6 +12,7 @@ mod rules;
 pub(crate) mod sys;
 pub mod table;
 mod tree;
+mod trust;
 mod users;
 
 pub use launch::{Ending, Forked, Launched, Remote, Standard, fork_session};

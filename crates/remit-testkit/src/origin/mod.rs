@@ -41,12 +41,15 @@ pub struct Reply {
     pub headers: Vec<(&'static str, String)>,
     /// Body.
     pub body: Bytes,
+    /// Trailers.
+    pub trailers: Vec<(&'static str, String)>,
 }
 
 impl Reply {
     /// 200 with a body.
     pub fn ok(body: impl Into<Bytes>) -> Self {
-        Self { status: StatusCode::OK, headers: Vec::new(), body: body.into() }
+        let (headers, trailers) = (Vec::new(), Vec::new());
+        Self { status: StatusCode::OK, headers, body: body.into(), trailers }
     }
 }
 

@@ -3,9 +3,12 @@
 use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
-use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
-use hyper::{body::Incoming, service::service_fn};
+use http::{HeaderName, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full, StreamBody, combinators::UnsyncBoxBody};
+use hyper::{
+    body::{Frame, Incoming},
+    service::service_fn,
+};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo},
     server::conn::auto,
@@ -148,11 +151,22 @@ fn reply(reply: Reply) -> Response<Body> {
     for (name, value) in reply.headers {
         response = response.header(name, value);
     }
-    response.body(full(reply.body)).expect("a test's reply has legal headers")
+    let body = if reply.trailers.is_empty() {
+        full(reply.body)
+    } else {
+        let pairs = reply.trailers.into_iter().map(|(name, value)| {
+            let value = value.try_into().expect("a test's reply has legal trailers");
+            (HeaderName::from_static(name), value)
+        });
+        let frames = [Frame::data(reply.body), Frame::trailers(pairs.collect())];
+        let frames = frames.map(Ok::<_, Infallible>);
+        StreamBody::new(futures_util::stream::iter(frames)).boxed_unsync()
+    };
+    response.body(body).expect("a test's reply has legal headers")
 }
 
 pub(super) fn text(status: StatusCode, body: impl Into<Bytes>) -> Response<Body> {
-    reply(Reply { status, headers: Vec::new(), body: body.into() })
+    reply(Reply { status, ..Reply::ok(body) })
 }
 
 pub(super) fn full(bytes: Bytes) -> Body {
