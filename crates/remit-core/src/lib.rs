@@ -18,6 +18,7 @@ mod reason;
 mod record;
 mod request;
 mod session;
+mod spelled;
 mod time_point;
 
 pub use action::{Action, Outcome};

@@ -4,6 +4,7 @@
 #![allow(unsafe_code)]
 
 use std::{
+    cell::Cell,
     ffi::CStr,
     mem::{MaybeUninit, size_of},
     os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd},
@@ -111,7 +112,17 @@ pub(super) fn readlinkat(dir: RawFd, path: &CStr) -> Result<Vec<u8>> {
 }
 
 pub(super) fn fchdir(fd: RawFd) -> Result<()> {
+    DIRECTORY_CHANGES.set(directory_changes().wrapping_add(1));
     check(call!(libc::SYS_fchdir, fd)).map(drop)
+}
+
+thread_local! {
+    static DIRECTORY_CHANGES: Cell<u64> = const { Cell::new(0) };
+}
+
+/// How often [`fchdir`] was called in this thread. Nothing else changes its directory.
+pub(super) fn directory_changes() -> u64 {
+    DIRECTORY_CHANGES.get()
 }
 
 pub(super) fn mkdirat(dir: RawFd, name: &CStr, mode: u32) -> Result<()> {
