@@ -365,6 +365,11 @@ pub(super) fn yield_to_everybody() -> Result<()> {
     check(libc::c_long::from(done)).map(drop)
 }
 
+/// From now on the calling thread gets the least share that an ordinary one can have.
+pub(super) fn yield_to_most() -> Result<()> {
+    rustix::process::nice(19).map(drop)
+}
+
 /// Whether a hypervisor is below: bit 31 of leaf 1, which no real processor sets (Intel SDM,
 /// CPUID; the kernel's flag `hypervisor`).
 pub(super) fn is_virtual_machine() -> bool {
