@@ -360,7 +360,7 @@ impl OwnRecords {
             agent_id: concat!("remit:", env!("CARGO_PKG_VERSION")).into(),
             action,
             resource: resource.into(),
-            permission_manifest: String::new(),
+            permission_manifest: "".into(),
             token_id: None,
             network_targets: Vec::new(),
             outcome: Outcome::Allowed,

@@ -307,11 +307,11 @@ impl Guard {
     ) -> Record {
         Record {
             timestamp: self.ports.clock.now(),
-            principal: self.session.principal.to_string(),
-            agent_id: self.session.agent_id.to_string(),
+            principal: Arc::clone(&self.session.principal),
+            agent_id: Arc::clone(&self.session.agent_id),
             action: request.action,
             resource: request.resource.describe(),
-            permission_manifest: self.session.manifest.to_string(),
+            permission_manifest: Arc::clone(&self.session.manifest),
             token_id: None,
             network_targets: request.resource.network_targets(),
             outcome,
@@ -320,7 +320,7 @@ impl Guard {
             correlation_id: correlation.clone(),
             approval_id: approval,
             reason: decision.reason,
-            rule: decision.rule.as_deref().cloned(),
+            rule: decision.rule.clone(),
             suggestion: decision.suggestion.as_deref().cloned(),
             generation: decision.generation,
             pid: request.context.pid,

@@ -4,6 +4,8 @@ use std::{fmt, str::FromStr, sync::Arc};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::spelled::Spelled;
+
 /// A text that is not an identifier of the expected kind.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("`{text}` is not {kind}")]
@@ -96,13 +98,21 @@ macro_rules! session_scoped_id {
             pub const fn number(&self) -> u64 {
                 self.number
             }
+
+            /// Session ids are short, so there is room.
+            fn spell(&self) -> Option<Spelled> {
+                let session = self.session.as_str();
+                let tail = session.strip_prefix("s-").unwrap_or(session);
+                let mut text = Spelled::default();
+                text.text(concat!($prefix, "-"))?.text(tail)?.push(b'-')?;
+                text.number(self.number, 1)?;
+                Some(text)
+            }
         }
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                let session = self.session.as_str();
-                let tail = session.strip_prefix("s-").unwrap_or(session);
-                write!(f, concat!($prefix, "-{}-{}"), tail, self.number)
+                f.write_str(self.spell().ok_or(fmt::Error)?.as_str())
             }
         }
 
@@ -128,7 +138,9 @@ macro_rules! session_scoped_id {
 
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-                s.collect_str(self)
+                let spelled = self.spell();
+                let spelled = spelled.ok_or_else(|| serde::ser::Error::custom("no id"))?;
+                s.serialize_str(spelled.as_str())
             }
         }
 

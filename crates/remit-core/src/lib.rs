@@ -19,6 +19,7 @@ mod reason;
 mod record;
 mod request;
 mod session;
+mod spelled;
 mod time_point;
 mod traffic;
 

@@ -1,5 +1,7 @@
 //! The structured event (A1), with at least the fields of the contract's example.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -13,15 +15,15 @@ pub struct Record {
     /// When the decision fell.
     pub timestamp: Timestamp,
     /// The person.
-    pub principal: String,
+    pub principal: Arc<str>,
     /// `agent:version`.
-    pub agent_id: String,
+    pub agent_id: Arc<str>,
     /// What was attempted.
     pub action: Action,
     /// On what, as text.
     pub resource: String,
     /// Digest of the manifest in force.
-    pub permission_manifest: String,
+    pub permission_manifest: Arc<str>,
     /// The secret lease used, where one was.
     #[serde(default)]
     pub token_id: Option<String>,
@@ -43,7 +45,7 @@ pub struct Record {
     pub reason: ReasonCode,
     /// The rule that made the decision.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rule: Option<RuleRef>,
+    pub rule: Option<Arc<RuleRef>>,
     /// The narrowest change that would permit a denied action.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suggestion: Option<Suggestion>,

@@ -5,6 +5,8 @@ use std::{fmt, str::FromStr, time::Duration};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
+use crate::spelled::Spelled;
+
 /// Nanoseconds since 1970-01-01T00:00:00Z on the wall clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Timestamp(i128);
@@ -51,25 +53,32 @@ impl FromStr for Timestamp {
 impl fmt::Display for Timestamp {
     /// RFC 3339 in UTC with microseconds.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let micros = self.0.div_euclid(1_000) * 1_000;
-        let time = OffsetDateTime::from_unix_timestamp_nanos(micros).map_err(|_| fmt::Error)?;
-        write!(
-            f,
-            "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:06}Z",
-            time.year(),
-            u8::from(time.month()),
-            time.day(),
-            time.hour(),
-            time.minute(),
-            time.second(),
-            time.microsecond()
-        )
+        f.write_str(self.spell().ok_or(fmt::Error)?.as_str())
     }
 }
 
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        s.collect_str(self)
+        let spelled = self.spell().ok_or_else(|| serde::ser::Error::custom("not a time"))?;
+        s.serialize_str(spelled.as_str())
+    }
+}
+
+impl Timestamp {
+    /// Every record has one, so it is put together without formatting machinery.
+    fn spell(self) -> Option<Spelled> {
+        let micros = self.0.div_euclid(1_000).checked_mul(1_000)?;
+        let time = OffsetDateTime::from_unix_timestamp_nanos(micros).ok()?;
+        let year = u32::try_from(time.year()).ok()?;
+        let mut text = Spelled::default();
+        text.number(year, 4)?.push(b'-')?;
+        text.number(u8::from(time.month()), 2)?.push(b'-')?;
+        text.number(time.day(), 2)?.push(b'T')?;
+        text.number(time.hour(), 2)?.push(b':')?;
+        text.number(time.minute(), 2)?.push(b':')?;
+        text.number(time.second(), 2)?.push(b'.')?;
+        text.number(time.microsecond(), 6)?.push(b'Z')?;
+        Some(text)
     }
 }
 
@@ -87,6 +96,11 @@ mod tests {
     fn reads_offsets_and_writes_utc() {
         let time: Timestamp = "2026-02-01T02:00:00+02:00".parse().unwrap();
         assert_eq!(time.to_string(), "2026-02-01T00:00:00.000000Z");
+        assert_eq!(Timestamp(1).to_string(), "1970-01-01T00:00:00.000000Z");
+        assert_eq!(Timestamp(-1).to_string(), "1969-12-31T23:59:59.999999Z");
+        let late = "9999-12-31T23:59:59.123456789Z".parse::<Timestamp>().unwrap();
+        assert_eq!(late.to_string(), "9999-12-31T23:59:59.123456Z");
+        assert!(serde_json::to_string(&Timestamp(i128::MAX)).is_err());
         assert!("2026-02-01".parse::<Timestamp>().is_err());
     }
 }

@@ -7,7 +7,10 @@ use std::{
     net::{SocketAddrV4, TcpListener, UdpSocket},
     os::fd::{AsFd, OwnedFd},
     path::{Path, PathBuf},
-    sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel},
+    sync::{
+        atomic::{AtomicU64, Ordering},
+        mpsc::{Receiver, Sender, SyncSender, channel, sync_channel},
+    },
     thread,
 };
 
@@ -108,7 +111,7 @@ impl MountsInside {
         use rustix::mount::UnmountFlags;
         let path: PathBuf = path.to_owned();
         let flags = UnmountFlags::DETACH | UnmountFlags::NOFOLLOW;
-        self.0.run(move || Ok(rustix::mount::unmount(&path, flags)?))
+        self.0.run(move || changing(|| Ok(rustix::mount::unmount(&path, flags)?)))
     }
 
     /// Covers `path` with something empty that cannot be changed. The mounts at `kept`, below
@@ -119,7 +122,7 @@ impl MountsInside {
     /// The kernel's. Nothing is covered then, or not everything that is kept is reachable.
     pub fn cover(&self, path: &Path, kept: &[PathBuf]) -> io::Result<()> {
         let (path, kept) = (path.to_owned(), kept.to_vec());
-        self.0.run(move || cover::cover(&path, kept))
+        self.0.run(move || changing(|| cover::cover(&path, kept)))
     }
 
     /// Lets the program mounted at `path` run, or no longer.
@@ -136,4 +139,19 @@ impl MountsInside {
             sys::mount_setattr(at.as_fd(), set, clear, false)
         })
     }
+}
+
+/// How often this process has changed what lies where inside a session.
+static CHANGES: AtomicU64 = AtomicU64::new(0);
+
+/// A number that is another one after each change of mounts. While one is under way too.
+pub(crate) fn mounts_changed() -> u64 {
+    CHANGES.load(Ordering::SeqCst)
+}
+
+fn changing<T>(change: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    CHANGES.fetch_add(1, Ordering::SeqCst);
+    let done = change();
+    CHANGES.fetch_add(1, Ordering::SeqCst);
+    done
 }

@@ -24,6 +24,7 @@ mod create;
 mod dispatch;
 mod elf;
 mod exec;
+mod folder;
 mod link;
 mod memory;
 mod net;

@@ -9,7 +9,7 @@ use remit_core::{Action, FileKind};
 use rustix::io::Errno;
 
 use super::{
-    elf,
+    elf, folder,
     place::{Class, join, path_of},
     start::{Begun, Link, Object, Start, identity},
     sys::{self, CWD},
@@ -280,9 +280,23 @@ impl Turn<'_> {
 
     /// Opens what is there, decides on what it turned out to be, hands it over.
     fn existing(&mut self, start: &Start, how: How) -> Outcome {
+        if how.resolve == 0
+            && let Some(fd) = folder::open(start, how.probing())
+        {
+            let stat = sys::fstat(fd.as_raw_fd())?;
+            if stat.st_nlink == 0 {
+                return Err(Errno::NOENT.into());
+            }
+            return self.settle(fd, &stat, &start.lexical, how);
+        }
         let resolve = how.resolve | libc::RESOLVE_NO_MAGICLINKS;
         match sys::openat2(CWD, &start.path, how.probing(), 0, resolve) {
-            Ok(fd) => self.settle(fd, how),
+            Ok(fd) => {
+                let stat = sys::fstat(fd.as_raw_fd())?;
+                let path = self.name(&fd, &stat)?;
+                folder::learn(start, &path);
+                self.settle(fd, &stat, &path, how)
+            }
             Err(Errno::NXIO | Errno::AGAIN) if !how.has(O_NONBLOCK) => {
                 self.open_waiting(start, how)
             }
@@ -299,22 +313,20 @@ impl Turn<'_> {
         }
     }
 
-    /// Decides on what is open here and hands it over.
-    fn settle(&mut self, fd: OwnedFd, how: How) -> Outcome {
-        let stat = sys::fstat(fd.as_raw_fd())?;
-        // The kernel's name, not the caller's spelling: a file system may take other spellings too.
-        let path = self.name(&fd, &stat)?;
+    /// Decides on what is open here and hands it over. `path` is the kernel's name, not the
+    /// caller's spelling: a file system may take other spellings too.
+    fn settle(&mut self, fd: OwnedFd, stat: &libc::stat, path: &[u8], how: How) -> Outcome {
         if is(stat.st_mode, libc::S_IFDIR) && (how.has(O_CREAT) || how.has(O_TRUNC)) {
             return Err(Errno::ISDIR.into());
         }
-        match self.class(&path) {
-            Class::Native if !self.native_by_us(&path, how) => return Err(Stop::Continue),
-            Class::Native => self.refuse_program(&fd, &stat, &path)?,
-            Class::Scratch => self.refuse_to_loader(&fd, &stat, &path)?,
-            Class::Data if self.is_skeleton(&stat, how) => {}
+        match self.class(path) {
+            Class::Native if !self.native_by_us(path, how) => return Err(Stop::Continue),
+            Class::Native => self.refuse_program(&fd, stat, path)?,
+            Class::Scratch => self.refuse_to_loader(&fd, stat, path)?,
+            Class::Data if self.is_skeleton(stat, how) => {}
             Class::Data => {
-                self.refuse_to_loader(&fd, &stat, &path)?;
-                let request = self.about(how.action(), &path, kind_of(stat.st_mode));
+                self.refuse_to_loader(&fd, stat, path)?;
+                let request = self.about(how.action(), path, kind_of(stat.st_mode));
                 let _permit = self.decide(request)?;
             }
         }
@@ -324,7 +336,7 @@ impl Turn<'_> {
             if !self.may_block {
                 return Err(Stop::PoolHolding(fd));
             }
-            return self.read_fifo(fd, &stat, how);
+            return self.read_fifo(fd, stat, how);
         }
         if how.has(O_TRUNC) && is(stat.st_mode, libc::S_IFREG) {
             self.still_there()?;
@@ -431,7 +443,11 @@ impl Turn<'_> {
             let name = rustix::path::DecInt::from_fd(&object.fd);
             let flags = i32::try_from(how.probing()).map_err(|_| Errno::INVAL)?;
             return match sys::openat(shared.own.as_raw_fd(), name.as_c_str(), flags) {
-                Ok(fd) => self.settle(fd, how),
+                Ok(fd) => {
+                    let stat = sys::fstat(fd.as_raw_fd())?;
+                    let path = self.name(&fd, &stat)?;
+                    self.settle(fd, &stat, &path, how)
+                }
                 Err(Errno::NXIO | Errno::AGAIN) if !how.has(O_NONBLOCK) => {
                     self.wait_for(&object, how)
                 }

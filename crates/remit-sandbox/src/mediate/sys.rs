@@ -4,6 +4,7 @@
 #![allow(unsafe_code)]
 
 use std::{
+    cell::Cell,
     ffi::CStr,
     mem::{MaybeUninit, size_of},
     os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd},
@@ -111,7 +112,17 @@ pub(super) fn readlinkat(dir: RawFd, path: &CStr) -> Result<Vec<u8>> {
 }
 
 pub(super) fn fchdir(fd: RawFd) -> Result<()> {
+    DIRECTORY_CHANGES.set(directory_changes().wrapping_add(1));
     check(call!(libc::SYS_fchdir, fd)).map(drop)
+}
+
+thread_local! {
+    static DIRECTORY_CHANGES: Cell<u64> = const { Cell::new(0) };
+}
+
+/// How often [`fchdir`] was called in this thread. Nothing else changes its directory.
+pub(super) fn directory_changes() -> u64 {
+    DIRECTORY_CHANGES.get()
 }
 
 pub(super) fn mkdirat(dir: RawFd, name: &CStr, mode: u32) -> Result<()> {
@@ -352,6 +363,11 @@ pub(super) fn yield_to_everybody() -> Result<()> {
         libc::sched_setscheduler(0, libc::SCHED_IDLE, &raw const parameters)
     };
     check(libc::c_long::from(done)).map(drop)
+}
+
+/// From now on the calling thread gets the least share that an ordinary one can have.
+pub(super) fn yield_to_most() -> Result<()> {
+    rustix::process::nice(19).map(drop)
 }
 
 /// Whether a hypervisor is below: bit 31 of leaf 1, which no real processor sets (Intel SDM,

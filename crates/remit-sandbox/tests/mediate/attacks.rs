@@ -2,6 +2,7 @@
 //! `data/ro` is for reading, `data/secret` is not granted, and git's files are protected.
 
 use std::{
+    io::{Read as _, Write as _},
     os::unix::ffi::OsStrExt,
     path::Path,
     sync::atomic::{AtomicBool, Ordering},
@@ -16,7 +17,7 @@ use crate::{
     calls::{
         self, CWD, c, close, get, link, mkdir, open, openat2, put, rename, symlink, sys, unlink,
     },
-    harness::{Area, Rules, Setup, Test, deny, permit, session},
+    harness::{Area, Rules, Setup, Test, deny, fork, permit, pipe, session, wait},
 };
 
 pub const TESTS: &[Test] = &[
@@ -36,6 +37,8 @@ pub const TESTS: &[Test] = &[
     ("unix_sockets_of_the_host_in_granted_folders", unix_sockets),
     ("descriptors_of_a_mount_that_is_gone_lead_nowhere", other_mount),
     ("truncate_and_modes_of_read_only_files", truncation),
+    ("a_known_folder_that_others_moved_is_decided_by_its_new_name", moved_folder),
+    ("a_known_folder_swapped_for_a_link_leads_nowhere_else", swapped_folder),
 ];
 
 /// The test policy.
@@ -112,6 +115,91 @@ pub fn denied(records: &[Record], action: Action, name: &str) -> bool {
             && record.outcome == Outcome::Denied
             && record.resource.contains(name)
     })
+}
+
+/// Files were opened in a folder again and again; then somebody outside moves it to where the agent
+/// has no right.
+fn moved_folder(user: Option<u32>) {
+    let area = Area::new("moved", user);
+    let data = area.data.clone();
+    for folder in ["box", "secret"] {
+        std::fs::create_dir(data.join(folder)).unwrap();
+    }
+    std::fs::write(data.join("box/key"), "open").unwrap();
+    if let Some(user) = user {
+        for path in ["box", "secret", "box/key"] {
+            std::os::unix::fs::chown(data.join(path), Some(user), Some(user)).unwrap();
+        }
+    }
+    let (mut asked, mut ask) = pipe();
+    let (mut done, mut tell) = pipe();
+    let outside = fork().unwrap();
+    if outside == 0 {
+        drop(ask);
+        let _ = asked.read_exact(&mut [0]);
+        let moved = std::fs::rename(data.join("box"), data.join("secret/box"));
+        std::fs::write(data.join("secret/box/key"), "SECRET").unwrap();
+        tell.write_all(&[u8::from(moved.is_ok())]).unwrap();
+        std::process::exit(0);
+    }
+    let (well, _) = session(&area, Setup::new(user, rules(&area)), || {
+        let key = data.join("box/key");
+        let key = key.to_str().unwrap();
+        for _ in 0..4 {
+            assert_eq!(get(key).unwrap(), "open");
+        }
+        ask.write_all(&[0]).unwrap();
+        let mut moved = [0];
+        done.read_exact(&mut moved).unwrap();
+        assert_eq!(moved, [1]);
+        for _ in 0..4 {
+            assert_eq!(get(key), Err(libc::ENOENT));
+        }
+        let there = data.join("secret/box/key");
+        assert_eq!(get(there.to_str().unwrap()), Err(libc::EACCES));
+    });
+    drop(ask);
+    assert_eq!(wait(outside), 0);
+    assert!(well, "the agent's side failed");
+}
+
+/// The folder, or the file in it, gives way to a link while it is known.
+fn swapped_folder(user: Option<u32>) {
+    let records = attack(user, "swapped", |area| {
+        let at = |path: &str| area.data.join(path).to_str().unwrap().to_owned();
+        mkdir("box").unwrap();
+        put("box/key", "open").unwrap();
+        let key = at("box/key");
+        let swap = || {
+            let _ = rename("box", "gone", 0);
+            let _ = symlink("secret", "box");
+            let _ = unlink("box");
+            let _ = rename("gone", "box", 0);
+        };
+        let mut read = 0;
+        meanwhile(swap, || {
+            for _ in 0..3_000 {
+                match get(&key) {
+                    Ok(text) => {
+                        assert_eq!(text, "open");
+                        read += 1;
+                    }
+                    Err(error) => assert!([libc::ENOENT, libc::EACCES].contains(&error)),
+                }
+            }
+        });
+        assert!(read > 0);
+        for _ in 0..3 {
+            assert_eq!(get(&at("open/file")).unwrap(), "open");
+        }
+        unlink("open/file").unwrap();
+        symlink("../secret/key", "open/file").unwrap();
+        assert_eq!(get(&at("open/file")), Err(libc::EACCES));
+        unlink("open/file").unwrap();
+        put("open/file", "again").unwrap();
+        assert_eq!(get(&at("open/file")).unwrap(), "again");
+    });
+    assert!(denied(&records, Action::ReadFile, "secret/key"));
 }
 
 /// Keeps doing `work` in another thread while `body` runs.
