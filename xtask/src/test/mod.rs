@@ -25,7 +25,7 @@ pub(crate) struct Options {
 /// Installs, builds, tests.
 pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     let started = Instant::now();
-    packages::provide(&packages::NEEDED)?;
+    packages::provide(packages::NEEDED)?;
     let tools = [npm::provide(options.with_claude)?, npm::provide_clients()?, pip::provide()?];
     let user = if place::is_root() { Some(ordinary::User::provide(&tools)?) } else { None };
 
