@@ -6,6 +6,7 @@
 
 use bytes::BytesMut;
 
+use super::headers;
 use crate::refusal::Fault;
 
 /// How the body is framed.
@@ -199,10 +200,14 @@ fn request_line(line: &[u8]) -> Result<RequestLine, Fault> {
     let target = if method == b"CONNECT" {
         Target::Tunnel(String::from_utf8_lossy(target).into_owned())
     } else {
-        let absolute = target.get(..8).is_some_and(|scheme| {
-            scheme.eq_ignore_ascii_case(b"https://")
-                || scheme.get(..7).is_some_and(|http| http.eq_ignore_ascii_case(b"http://"))
-        });
+        let after = |scheme: &[u8]| {
+            let (found, rest) = target.split_at_checked(scheme.len())?;
+            found.eq_ignore_ascii_case(scheme).then_some(rest)
+        };
+        // `http:///x` names no host.
+        let absolute = after(b"http://")
+            .or_else(|| after(b"https://"))
+            .is_some_and(|rest| !matches!(rest.first(), None | Some(b'/' | b'?')));
         let origin = target.first() == Some(&b'/');
         let asterisk = target == b"*" && method == b"OPTIONS";
         if !(absolute || origin || asterisk) {
@@ -273,6 +278,9 @@ impl Fields {
                     remit_core::ReasonCode::UnsupportedProtocol,
                     "HTTP/2 without TLS",
                 ));
+            }
+            _ if headers::is_disguised(name) => {
+                return Err(Fault::malformed("header that some servers take for another"));
             }
             _ => {}
         }
@@ -391,6 +399,9 @@ mod tests {
             (b"GET / HTTP/1.2\r\nHost: a\r\n\r\n", "version"),
             (b"GET / http/1.1\r\nHost: a\r\n\r\n", "version"),
             (b"GET a HTTP/1.1\r\nHost: a\r\n\r\n", "not a path"),
+            (b"GET http:///a HTTP/1.1\r\nHost: a\r\n\r\n", "not a path"),
+            (b"GET https:// HTTP/1.1\r\nHost: a\r\n\r\n", "not a path"),
+            (b"GET / HTTP/1.1\r\nHost: a\r\nTransfer_Encoding: chunked\r\n\r\n", "take for another"),
             (b"GET /a\\b HTTP/1.1\r\nHost: a\r\n\r\n", "percent-encoded"),
             (b"GET /a#b HTTP/1.1\r\nHost: a\r\n\r\n", "percent-encoded"),
             (b"GET /a?b#c HTTP/1.1\r\nHost: a\r\n\r\n", "percent-encoded"),

@@ -11,7 +11,11 @@
 )]
 
 pub mod client;
+pub mod foreign;
+pub mod frames;
+pub mod front;
 pub mod netns;
 pub mod origin;
 pub mod policy;
+pub mod readings;
 pub mod world;

@@ -65,6 +65,16 @@ impl Log {
         all.iter().map(|bytes| String::from_utf8_lossy(bytes).into_owned()).collect()
     }
 
+    /// Connection by connection.
+    pub fn all(&self) -> Vec<Vec<u8>> {
+        self.0.lock().unwrap().clone()
+    }
+
+    /// Forgets the bytes so far, not the connections.
+    pub fn clear(&self) {
+        self.0.lock().unwrap().iter_mut().for_each(Vec::clear);
+    }
+
     pub fn connections(&self) -> usize {
         self.0.lock().unwrap().len()
     }
@@ -123,6 +133,10 @@ fn converse(mut stream: impl Read + Write, log: &Log, index: usize, reply: &[u8]
 }
 
 pub const OK: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+
+/// The same from a server that wants no more requests on the connection: what of a body comes
+/// after its answer is then no second request to it.
+pub const LAST: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok";
 
 type Body = BoxBody<Bytes, Infallible>;
 
