@@ -33,7 +33,8 @@ use Is::{Answered, Cut, Passed, Refused};
 
 struct Row(&'static str, &'static [u8], Is);
 
-/// `HOST` stands for `api.test`, `PORT` for the port, `H` for the Host line.
+/// `HOST` stands for `api.test`, `PORT` for the port, `H` for the Host line, `KEY` for a
+/// WebSocket's key.
 const FRAMING: &[Row] = &[
     Row("plain", b"GET /a HTTP/1.1\r\nH\r\n\r\n", Passed(1)),
     Row("length", b"POST /a HTTP/1.1\r\nH\r\nContent-Length: 3\r\n\r\nabc", Passed(1)),
@@ -218,18 +219,22 @@ const CHUNKS: &[Row] = &[
 ];
 
 const UPGRADES: &[Row] = &[
-    Row("pipelined_behind_upgrade", b"GET /a HTTP/1.1\r\nH\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nGET /secret HTTP/1.1\r\nH\r\n\r\n", Answered(&[200, 403], Some(PathNotListed))),
-    Row("foreign_behind_upgrade", b"GET /a HTTP/1.1\r\nH\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nGET /a HTTP/1.1\r\nHost: evil.test\r\n\r\n", Answered(&[200, 421], Some(AuthorityMismatch))),
-    Row("upgrade_with_length", b"GET /a HTTP/1.1\r\nH\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 5\r\n\r\nGET /", Refused(400, MalformedRequest)),
-    Row("upgrade_with_chunks", b"GET /a HTTP/1.1\r\nH\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", Refused(400, MalformedRequest)),
-    Row("upgrade_post", b"POST /a HTTP/1.1\r\nH\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n", Refused(400, MalformedRequest)),
-    Row("upgrade_http_1_0", b"GET /a HTTP/1.0\r\nH\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n", Refused(400, MalformedRequest)),
-    Row("upgrade_twice", b"GET /a HTTP/1.1\r\nH\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nUpgrade: websocket\r\n\r\n", Refused(400, UnsupportedProtocol)),
-    Row("upgrade_list", b"GET /a HTTP/1.1\r\nH\r\nConnection: Upgrade\r\nUpgrade: websocket, h2c\r\n\r\n", Refused(400, UnsupportedProtocol)),
+    Row("pipelined_behind_upgrade", b"GET /a HTTP/1.1\r\nH\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nKEY\r\n\r\nGET /secret HTTP/1.1\r\nH\r\n\r\n", Answered(&[200, 403], Some(PathNotListed))),
+    Row("foreign_behind_upgrade", b"GET /a HTTP/1.1\r\nH\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nKEY\r\n\r\nGET /a HTTP/1.1\r\nHost: evil.test\r\n\r\n", Answered(&[200, 421], Some(AuthorityMismatch))),
+    Row("upgrade_with_length", b"GET /a HTTP/1.1\r\nH\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nKEY\r\nContent-Length: 5\r\n\r\nGET /", Refused(400, MalformedRequest)),
+    Row("upgrade_with_chunks", b"GET /a HTTP/1.1\r\nH\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nKEY\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", Refused(400, MalformedRequest)),
+    Row("upgrade_post", b"POST /a HTTP/1.1\r\nH\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nKEY\r\n\r\n", Refused(400, MalformedRequest)),
+    Row("upgrade_http_1_0", b"GET /a HTTP/1.0\r\nH\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nKEY\r\n\r\n", Refused(400, MalformedRequest)),
+    Row("upgrade_twice", b"GET /a HTTP/1.1\r\nH\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nUpgrade: websocket\r\nKEY\r\n\r\n", Refused(400, UnsupportedProtocol)),
+    Row("upgrade_list", b"GET /a HTTP/1.1\r\nH\r\nConnection: Upgrade\r\nUpgrade: websocket, h2c\r\nKEY\r\n\r\n", Refused(400, UnsupportedProtocol)),
+    Row("upgrade_without_key", b"GET /a HTTP/1.1\r\nH\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n", Refused(400, MalformedRequest)),
+    Row("upgrade_with_two_keys", b"GET /a HTTP/1.1\r\nH\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nKEY\r\nKEY\r\n\r\n", Refused(400, MalformedRequest)),
+    Row("upgrade_with_a_short_key", b"GET /a HTTP/1.1\r\nH\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: AAAA\r\n\r\n", Refused(400, MalformedRequest)),
+    Row("upgrade_of_a_draft", b"GET /a HTTP/1.1\r\nH\r\nConnection: Upgrade\r\nUpgrade: WebSocket\r\nSec-WebSocket-Key1: 1 2\r\nSec-WebSocket-Key2: 3 4\r\n\r\n12345678", Refused(400, MalformedRequest)),
     Row("upgrade_tls", b"GET /a HTTP/1.1\r\nH\r\nConnection: Upgrade\r\nUpgrade: TLS/1.0\r\n\r\n", Refused(400, UnsupportedProtocol)),
     Row("upgrade_h2c", b"GET /a HTTP/1.1\r\nH\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n", Refused(400, UnsupportedProtocol)),
     Row("h2c_settings_alone", b"GET /a HTTP/1.1\r\nH\r\nConnection: HTTP2-Settings\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n", Refused(400, UnsupportedProtocol)),
-    Row("upgrade_without_connection", b"GET /a HTTP/1.1\r\nH\r\nUpgrade: websocket\r\n\r\n", Passed(1)),
+    Row("upgrade_without_connection", b"GET /a HTTP/1.1\r\nH\r\nUpgrade: websocket\r\nKEY\r\n\r\n", Passed(1)),
     Row("connection_without_upgrade", b"GET /a HTTP/1.1\r\nH\r\nConnection: Upgrade\r\n\r\n", Passed(1)),
     Row("nested_connect", b"CONNECT evil.test:443 HTTP/1.1\r\nHost: evil.test:443\r\n\r\n", Refused(400, MalformedRequest)),
     Row("nested_connect_own_host", b"CONNECT HOST:PORT HTTP/1.1\r\nHost: HOST:PORT\r\n\r\nGET /secret HTTP/1.1\r\nH\r\n\r\n", Refused(400, MalformedRequest)),
@@ -494,6 +499,8 @@ fn bytes(raw: &[u8], form: Form) -> Vec<u8> {
         (" H\r\n", " Host: HOST\r\n"),
         ("\nH\r\n", "\nHost: HOST\r\n"),
         ("\r\nH\n", "\r\nHost: HOST\n"),
+        ("\r\nKEY\r\n", "\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"),
+        ("\r\nKEY\r\n", "\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"),
         ("HOST", "api.test"),
         ("PORT", &port),
         ("SCHEME", scheme),
@@ -625,7 +632,8 @@ fn upgrades_and_nested_tunnels() {
             }
         }
         let behind = b"GET http://api.test/a HTTP/1.1\r\nHost: api.test\r\nConnection: Upgrade\r\n\
-                       Upgrade: websocket\r\n\r\nGET http://api.test/secret HTTP/1.1\r\n\
+                       Upgrade: websocket\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\
+                       \r\nGET http://api.test/secret HTTP/1.1\r\n\
                        Host: api.test\r\n\r\nGET /a HTTP/1.1\r\nHost: api.test\r\n\r\n";
         let is = Answered(&[200, 403, 400], Some(PathNotListed));
         wrong.extend(check(&fronts, Form::Absolute, "absolute_behind_upgrade", behind, is));
@@ -778,7 +786,7 @@ fn no_mixture_of_pieces_smuggles_a_request() {
         "Content-Length: 0\r\n",
         "Transfer-Encoding: chunked\r\n",
         "Transfer-Encoding: x\r\n",
-        "Connection: Upgrade\r\nUpgrade: websocket\r\n",
+        "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n",
         "Expect: 100-continue\r\n",
         "Connection: content-length\r\n",
         "TE: trailers\r\n",
@@ -808,7 +816,7 @@ fn no_mixture_of_pieces_smuggles_a_request() {
         "Content-Length: 5\r\n",
         "Content-Length: 0\r\n",
         "Transfer-Encoding: chunked\r\n",
-        "Connection: Upgrade\r\nUpgrade: websocket\r\n",
+        "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n",
         "Expect: 100-continue\r\n",
         "X: a\r\n",
         "Connection: content-length, transfer-encoding\r\n",

@@ -6,12 +6,13 @@ use crate::{failure::Failure, place, step};
 
 /// Program, package. Tests use each of them; `cargo xtask test` installs what is missing when
 /// root and names it otherwise.
-pub(crate) const NEEDED: [(&str, &str); 15] = [
+pub(crate) const NEEDED: [(&str, &str); 16] = [
     ("bash", "bash"),
     ("cc", "gcc"),
     ("curl", "curl"),
     ("git", "git"),
     ("go", "golang-go"),
+    ("h2load", "nghttp2-client"),
     ("ip", "iproute2"),
     ("make", "make"),
     ("node", "nodejs"),

@@ -145,6 +145,10 @@ impl Flow {
                         request.headers_mut().insert(header::TRANSFER_ENCODING, chunked);
                     }
                     match sender.try_send_request(request).await {
+                        // What follows would be no HTTP, towards an agent that goes on with it.
+                        Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
+                            return Err(engine.dialer.failed(&self.target, "101 unasked"));
+                        }
                         Ok(response) => {
                             let kept = Some((Arc::clone(engine), sender, key));
                             let tail = Tail { effecting: Some(effecting), kept, ..Tail::default() };

@@ -6,7 +6,7 @@
 
 use bytes::BytesMut;
 
-use super::headers;
+use super::{handshake, headers};
 use crate::refusal::Fault;
 
 /// How the body is framed.
@@ -226,6 +226,7 @@ struct Fields {
     length: Option<u64>,
     chunked: bool,
     websocket: bool,
+    key: bool,
     connection_upgrade: bool,
 }
 
@@ -258,6 +259,12 @@ impl Fields {
                     return Err(Fault::malformed("Transfer-Encoding is not exactly chunked"));
                 }
                 self.chunked = true;
+            }
+            17 if is("sec-websocket-key") => {
+                if self.key || !handshake::is_key(value) {
+                    return Err(Fault::malformed("Sec-WebSocket-Key is not one"));
+                }
+                self.key = true;
             }
             7 if is("upgrade") => {
                 if self.websocket || !value.eq_ignore_ascii_case(b"websocket") {
@@ -300,7 +307,7 @@ impl Fields {
         }
         let body = self.chunked || self.length.is_some_and(|length| length > 0);
         let upgrade = self.websocket && self.connection_upgrade;
-        if upgrade && (body || request.http_1_0 || !request.get) {
+        if upgrade && (body || request.http_1_0 || !request.get || !self.key) {
             return Err(Fault::malformed("Upgrade on a request that cannot become a WebSocket"));
         }
         if tunnel && (body || self.websocket) {
@@ -352,7 +359,7 @@ mod tests {
         let head =
             read_head(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: Chunked\r\n\r\n").unwrap();
         assert_eq!(head.framing, Framing::Chunked);
-        let ws = b"GET /c HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: keep-alive, Upgrade\r\n\r\n";
+        let ws = b"GET /c HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: keep-alive, Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
         assert!(read_head(ws).unwrap().upgrade);
         assert_eq!(read_head(b"GET / HTTP/1.1\r\nHost: x\r\n"), Err(HeadError::Incomplete));
         assert_eq!(read_head(b"GET / HTTP/1.1\r\nHost: x\r\n\r"), Err(HeadError::Incomplete));
@@ -411,6 +418,8 @@ mod tests {
             (b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: h2c\r\n\r\n", "Upgrade to something"),
             (b"GET / HTTP/1.1\r\nHost: a\r\nHTTP2-Settings: AAA\r\n\r\n", "HTTP/2 without TLS"),
             (b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: upgrade\r\nContent-Length: 3\r\n\r\n", "cannot become"),
+            (b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n", "cannot become"),
+            (b"GET / HTTP/1.1\r\nHost: a\r\nSec-WebSocket-Key: x\r\n\r\n", "is not one"),
             (b"CONNECT a:1 HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n", "CONNECT with"),
         ] {
             let found = refused(head);

@@ -5,6 +5,7 @@ mod chunks;
 mod flow;
 mod gate;
 mod h2wire;
+mod handshake;
 mod head;
 mod headers;
 mod path;
