@@ -40,8 +40,8 @@ impl Host {
     /// Names that are not ASCII, and labels that stand for such (`xn--`), go through UTS 46
     /// (`idna`); other names are what DNS carries, in lower case: real ones have hyphens and low
     /// lines where UTS 46 wants none. A single trailing dot is dropped. Addresses must be in the
-    /// one spelling of RFC 5952 or dotted decimal; IPv6 may stand in brackets. IPv4-mapped
-    /// IPv6 addresses become the IPv4 address they mean.
+    /// one spelling of RFC 5952 or dotted decimal; IPv6 may stand in brackets. IPv4-mapped IPv6
+    /// addresses are refused: they are other spellings of an IPv4 address.
     ///
     /// # Errors
     /// [`HostError`] for everything that two programs could read in two ways.
@@ -67,9 +67,18 @@ impl Host {
             return Self::ascii_name(&ascii);
         }
         let name = name.to_ascii_lowercase();
+        let mut foreign = false;
         for label in name.split('.').filter(|label| label.starts_with("xn--")) {
+            foreign = true;
             let ascii = idna::domain_to_ascii_strict(label).map_err(|_| HostError::Invalid)?;
             if ascii != label {
+                return Err(HostError::Invalid);
+            }
+        }
+        // Labels that are sound alone may not stand beside each other (RFC 5893, 2).
+        if foreign {
+            let ascii = idna::domain_to_ascii_cow(name.as_bytes(), idna::AsciiDenyList::URL);
+            if !ascii.is_ok_and(|ascii| ascii == name) {
                 return Err(HostError::Invalid);
             }
         }
@@ -96,9 +105,11 @@ impl Host {
         let address: IpAddr = text.parse().ok()?;
         let canonical = match address {
             IpAddr::V4(v4) => v4.to_string() == text,
-            IpAddr::V6(v6) => v6.to_string() == text.to_ascii_lowercase(),
+            IpAddr::V6(v6) => {
+                v6.to_ipv4_mapped().is_none() && v6.to_string() == text.to_ascii_lowercase()
+            }
         };
-        Some((Self::Address(address.to_canonical()), canonical))
+        Some((Self::Address(address), canonical))
     }
 
     fn ascii_name(name: &str) -> Result<Self, HostError> {
@@ -227,6 +238,8 @@ mod tests {
             "0x7f000001",
             "127.0.0.1.",
             "[::ffff:7f00:1",
+            "[::ffff:7f00:1]",
+            "::ffff:127.0.0.1",
             "::1%lo",
             "1.2.3.4.5",
             "0:0:0:0:0:0:0:1",
@@ -236,7 +249,6 @@ mod tests {
         ] {
             assert!(Host::parse(odd).is_err(), "{odd}");
         }
-        assert_eq!(Host::parse("::ffff:127.0.0.1").unwrap().to_string(), "127.0.0.1");
         assert_eq!(Host::parse("[::1]").unwrap().for_authority(), "[::1]");
     }
 
@@ -253,7 +265,14 @@ mod tests {
             assert_eq!(Host::parse(text).unwrap().to_string(), name);
         }
         // Labels that pretend to stand for others.
-        for bad in ["xn--a", "xn--", "xn--bcher-kva-.example", "xn---.example", "Xn--\u{e9}.org"] {
+        for bad in [
+            "xn--0-sfa.xn--4db",
+            "xn--a",
+            "xn--",
+            "xn--bcher-kva-.example",
+            "xn---.example",
+            "Xn--\u{e9}.org",
+        ] {
             assert!(Host::parse(bad).is_err(), "{bad:?}");
         }
         for bad in ["a..b", ".a", "a b", "a\0b", "exa%6dple.org", "u@h", "-a.b", "a/b", "a..", ""] {

@@ -11,6 +11,7 @@ use crate::{
     http::{Flow, serve, serve_refusal},
     leg::{Leg, Side},
     live::pause_for,
+    refusal::Fault,
     relay::{Unread, relay},
     sniff::{self, Opening, Patience, judge, opening, patience},
     tls::{self, Hello, Prefixed},
@@ -192,15 +193,18 @@ fn check_hello(admission: &Admission, hello: &Hello) -> Result<(), (ReasonCode, 
     if hello.encrypted_hello && admission.tls == TlsMode::Passthrough {
         return Err((ReasonCode::SniMismatch, "the server name is encrypted"));
     }
-    let same = match (&admission.target.host, &hello.server_name) {
-        (Host::Name(_), None) => return Err((ReasonCode::SniMismatch, "no server name")),
-        (Host::Address(_), None) => true,
-        (host, Some(name)) => std::str::from_utf8(name)
-            .ok()
-            .and_then(|name| Host::parse(name).ok())
-            .is_some_and(|name| name == *host),
-    };
-    if same { Ok(()) } else { Err((ReasonCode::SniMismatch, "another server name")) }
+    let host = &admission.target.host;
+    match (host, &hello.server_name) {
+        (Host::Name(_), None) => Err((ReasonCode::SniMismatch, "no server name")),
+        (Host::Address(_), None) => Ok(()),
+        (host, Some(name)) if server_name(name).is_some_and(|name| name == *host) => Ok(()),
+        _ => Err((ReasonCode::SniMismatch, "another server name")),
+    }
+}
+
+/// The host that a ClientHello names.
+pub(crate) fn server_name(name: &[u8]) -> Option<Host> {
+    std::str::from_utf8(name).ok().and_then(|name| Host::parse(name).ok())
 }
 
 fn refuse(engine: &Engine, admission: &Admission, reason: ReasonCode, detail: &str) {
@@ -226,11 +230,16 @@ async fn explain(engine: &Engine, denial: Denial, host: &Host, mut leg: Leg) {
 }
 
 /// A refusal before there is a name to connect to.
-pub(crate) fn refuse_unnamed(engine: &Engine, what: &str, detail: &str) -> Denial {
+pub(crate) fn refuse_unnamed(engine: &Engine, what: &str, detail: &'static str) -> Denial {
+    refuse_fault(engine, what, Fault::malformed(detail))
+}
+
+/// The same for a fault that was found already.
+pub(crate) fn refuse_fault(engine: &Engine, what: &str, fault: Fault) -> Denial {
     let what: String = what.chars().filter(|c| !c.is_control()).take(300).collect();
     let mut request = AccessRequest::new(Action::Connect, Resource::Other(what));
-    request.context.detail = Some(detail.to_owned());
-    engine.refuse(&request, ReasonCode::MalformedRequest)
+    request.context.detail = Some(fault.detail.to_owned());
+    engine.refuse(&request, fault.reason)
 }
 
 const FIRST_BYTE: Duration = Duration::from_secs(60);

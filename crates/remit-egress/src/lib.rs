@@ -19,6 +19,10 @@ mod egress;
 mod engine;
 mod error;
 mod explicit;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+#[allow(missing_docs, clippy::expect_used, clippy::panic, clippy::missing_panics_doc)]
+pub mod fuzzing;
 mod http;
 mod info;
 mod leg;

@@ -297,7 +297,8 @@ fn upgrade_without_101_opens_nothing() {
     assert!(!setup.log.text().contains("secret"), "{}", setup.log.text());
     // And it is read as strictly as any other: no head after an upgrade escapes the reader.
     let answer = setup.send(
-        "GET /ws HTTP/1.1\r\nHost: HOST\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n\
+        "GET /ws HTTP/1.1\r\nHost: HOST\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n\
          GET /ws HTTP/1.1\r\nHost: HOST\nX: bare\r\n\r\n",
     );
     assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("HTTP/1.1 400"), "{answer}");

@@ -16,6 +16,7 @@ pub(crate) const NEEDED: &[(&str, &str)] = &[
     ("gh", "gh"),
     ("git", "git"),
     ("go", "golang-go"),
+    ("h2load", "nghttp2-client"),
     ("ip", "iproute2"),
     ("javac", "default-jdk-headless"),
     ("make", "make"),

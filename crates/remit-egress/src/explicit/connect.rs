@@ -18,13 +18,13 @@ use tokio::{
 };
 
 use crate::{
-    connection::{refuse_unnamed, serve_admitted},
+    connection::{refuse_fault, refuse_unnamed, serve_admitted},
     engine::Engine,
     http::{Authority, Flow, Head, HeadError, Payload, Target, Wire, read_head, serve_forward},
     leg::{Leg, Side},
     live::{Live, lock},
     places::Place,
-    refusal,
+    refusal::{self, Fault},
     tls::{AgentStream, Prefixed},
 };
 
@@ -37,8 +37,8 @@ pub(super) async fn handle(
 ) {
     let head = match timeout(HEAD, first_head(&mut stream, &mut seen)).await {
         Ok(Some(Ok(head))) => head,
-        Ok(Some(Err(detail))) => {
-            let denial = refuse_unnamed(&engine, "proxy request", detail);
+        Ok(Some(Err(fault))) => {
+            let denial = refuse_fault(&engine, "proxy request", fault);
             return say_no(stream, &denial).await;
         }
         Ok(None) | Err(_) => return,
@@ -52,14 +52,11 @@ pub(super) async fn handle(
     }
 }
 
-async fn first_head(
-    stream: &mut TcpStream,
-    seen: &mut BytesMut,
-) -> Option<Result<Head, &'static str>> {
+async fn first_head(stream: &mut TcpStream, seen: &mut BytesMut) -> Option<Result<Head, Fault>> {
     loop {
         match read_head(seen) {
             Ok(head) => return Some(Ok(head)),
-            Err(HeadError::Fault(fault)) => return Some(Err(fault.detail)),
+            Err(HeadError::Fault(fault)) => return Some(Err(fault)),
             Err(HeadError::Incomplete) => {}
         }
         if !matches!(stream.read_buf(seen).await, Ok(1..)) {
@@ -110,7 +107,8 @@ async fn tunnel(
 /// Requests in absolute form; each may name another host.
 async fn forward(engine: Arc<Engine>, stream: TcpStream, seen: BytesMut, place: Arc<Place>) {
     let (current, mut changes) = watch::channel(None);
-    let client = Arc::new(Client { engine, place, flows: Mutex::default(), current });
+    let own = Arc::clone(&engine);
+    let client = Arc::new(Client { engine: own, place, flows: Mutex::default(), current });
     let choose = move |request: Request<Incoming>, wire: Arc<Wire>| {
         let client = Arc::clone(&client);
         async move { client.answer(request, wire).await }
@@ -128,7 +126,12 @@ async fn forward(engine: Arc<Engine>, stream: TcpStream, seen: BytesMut, place: 
             }
         };
         tokio::select! {
-            () = &mut serving => return,
+            fault = &mut serving => {
+                if let Some(fault) = fault {
+                    refuse_fault(&engine, "proxy request", fault);
+                }
+                return;
+            }
             Ok(()) = changes.changed() => {}
             // What is streaming now ended; a client opens another connection.
             () = ended => return,
@@ -149,7 +152,7 @@ impl Client {
         let (under_way, fault) = wire.take_up();
         let chosen = match fault {
             None => self.choose(&request).await,
-            Some(fault) => Err(refuse_unnamed(&self.engine, "proxy request", fault.detail)),
+            Some(fault) => Err(refuse_fault(&self.engine, "proxy request", fault)),
         };
         match chosen {
             Ok(flow) => {

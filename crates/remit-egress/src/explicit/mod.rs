@@ -1,7 +1,7 @@
 //! The explicit proxy: CONNECT, absolute-form HTTP and SOCKS5 in front of the same pipeline.
 
 mod connect;
-mod socks;
+pub(crate) mod socks;
 
 use std::{
     io,

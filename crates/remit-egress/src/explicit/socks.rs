@@ -97,19 +97,24 @@ async fn negotiate(stream: &mut TcpStream, mut seen: BytesMut) -> Option<Named> 
     if port == 0 {
         return Some(Err((NOT_ALLOWED, "port 0")));
     }
-    let host = match kind {
-        1 => Host::Address(Ipv4Addr::from(*address.first_chunk::<4>()?).into()),
-        4 => Host::Address(Ipv6Addr::from(*address.first_chunk::<16>()?).to_canonical()),
-        // NUL, user information, empty and overlong names are none.
+    let named = named(kind, address);
+    let odd = (NOT_ALLOWED, "host is not one in its canonical spelling");
+    Some(named.map(|host| (host, port)).ok_or(odd))
+}
+
+/// The host in a request's address: four or sixteen bytes, or a name after its length.
+///
+/// NUL, user information, empty and overlong names are none, and literal addresses have kinds of
+/// their own.
+pub(crate) fn named(kind: u8, address: &[u8]) -> Option<Host> {
+    match kind {
+        1 => Some(Host::Address(Ipv4Addr::from(*address.first_chunk::<4>()?).into())),
+        4 => Some(Host::Address(Ipv6Addr::from(*address.first_chunk::<16>()?).to_canonical())),
         _ => {
-            let name = address.get(1..).and_then(|name| std::str::from_utf8(name).ok());
-            match name.filter(|name| !name.starts_with('[')).map(Host::parse) {
-                Some(Ok(host)) => host,
-                _ => return Some(Err((NOT_ALLOWED, "host is not one in its canonical spelling"))),
-            }
+            let name = std::str::from_utf8(address.get(1..)?).ok()?;
+            Host::parse(name).ok().filter(|_| !name.starts_with('['))
         }
-    };
-    Some(Ok((host, port)))
+    }
 }
 
 async fn fill<'a>(

@@ -163,6 +163,10 @@ impl Flow {
                         request.headers_mut().insert(header::TRANSFER_ENCODING, chunked);
                     }
                     match sender.try_send_request(request).await {
+                        // What follows would be no HTTP, towards an agent that goes on with it.
+                        Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
+                            return Err(engine.dialer.failed(&self.target, "101 unasked"));
+                        }
                         Ok(response) => {
                             let kept = Some((Arc::clone(engine), sender, key));
                             let tail = Tail { effecting: Some(effecting), kept, ..Tail::default() };
@@ -222,6 +226,13 @@ impl Flow {
         {
             return Err(self.refuse(Fault::malformed("scheme is not the connection's")));
         }
+        if request.version() == Version::HTTP_2 {
+            headers::check_framing(request.headers()).map_err(|fault| self.refuse(fault))?;
+        }
+        check_query(uri).map_err(|fault| self.refuse(fault))?;
+        if uri.path() == "*" && *request.method() != Method::OPTIONS {
+            return Err(self.refuse(Fault::malformed("target is not a path")));
+        }
         let path = canonical(uri.path()).map_err(|fault| self.refuse(fault))?;
         if !request.method().as_str().bytes().all(|byte| !byte.is_ascii_lowercase()) {
             return Err(self.refuse(Fault::malformed("method is not an upper-case token")));
@@ -229,6 +240,11 @@ impl Flow {
         if headers::overrides(request.headers()) && self.is_restricted() {
             let detail = "header that overrides the method or path";
             return Err(self.refuse(Fault::malformed(detail)));
+        }
+        // Some servers skip such a body, and then read it as the next request (RFC 9110, 9.3.1).
+        let bare = matches!(*request.method(), Method::GET | Method::HEAD);
+        if bare && !request.body().is_end_stream() && self.is_restricted() {
+            return Err(self.refuse(Fault::malformed("GET or HEAD with a body")));
         }
         let CanonicalPath { path, readings, overlong } = path;
         if overlong && self.is_restricted() {
@@ -335,6 +351,19 @@ fn was_gone(error: &hyper::Error) -> bool {
         cause = inner.source();
     }
     cut
+}
+
+/// Bytes that no URI may hold. The strict reader sees to it on HTTP/1; in HTTP/2 a target is any
+/// text, which must not become two lines or two targets in the server's HTTP/1.
+fn check_query(uri: &Uri) -> Result<(), Fault> {
+    let sound = |byte: u8| matches!(byte, 0x21..=0x7e) && byte != b'#';
+    match uri.query() {
+        Some(query) if !query.bytes().all(sound) => Err(Fault::new(
+            ReasonCode::AmbiguousPath,
+            "byte in the target that must be percent-encoded",
+        )),
+        _ => Ok(()),
+    }
 }
 
 fn respond(response: Response<Incoming>, tail: Tail) -> Response<Payload> {

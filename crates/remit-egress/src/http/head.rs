@@ -6,6 +6,7 @@
 
 use bytes::BytesMut;
 
+use super::{handshake, headers};
 use crate::refusal::Fault;
 
 /// How the body is framed.
@@ -199,10 +200,14 @@ fn request_line(line: &[u8]) -> Result<RequestLine, Fault> {
     let target = if method == b"CONNECT" {
         Target::Tunnel(String::from_utf8_lossy(target).into_owned())
     } else {
-        let absolute = target.get(..8).is_some_and(|scheme| {
-            scheme.eq_ignore_ascii_case(b"https://")
-                || scheme.get(..7).is_some_and(|http| http.eq_ignore_ascii_case(b"http://"))
-        });
+        let after = |scheme: &[u8]| {
+            let (found, rest) = target.split_at_checked(scheme.len())?;
+            found.eq_ignore_ascii_case(scheme).then_some(rest)
+        };
+        // `http:///x` names no host.
+        let absolute = after(b"http://")
+            .or_else(|| after(b"https://"))
+            .is_some_and(|rest| !matches!(rest.first(), None | Some(b'/' | b'?')));
         let origin = target.first() == Some(&b'/');
         let asterisk = target == b"*" && method == b"OPTIONS";
         if !(absolute || origin || asterisk) {
@@ -221,6 +226,7 @@ struct Fields {
     length: Option<u64>,
     chunked: bool,
     websocket: bool,
+    key: bool,
     connection_upgrade: bool,
 }
 
@@ -254,6 +260,12 @@ impl Fields {
                 }
                 self.chunked = true;
             }
+            17 if is("sec-websocket-key") => {
+                if self.key || !handshake::is_key(value) {
+                    return Err(Fault::malformed("Sec-WebSocket-Key is not one"));
+                }
+                self.key = true;
+            }
             7 if is("upgrade") => {
                 if self.websocket || !value.eq_ignore_ascii_case(b"websocket") {
                     return Err(Fault::new(
@@ -274,6 +286,9 @@ impl Fields {
                     "HTTP/2 without TLS",
                 ));
             }
+            _ if headers::is_disguised(name) => {
+                return Err(Fault::malformed("header that some servers take for another"));
+            }
             _ => {}
         }
         Ok(())
@@ -292,7 +307,7 @@ impl Fields {
         }
         let body = self.chunked || self.length.is_some_and(|length| length > 0);
         let upgrade = self.websocket && self.connection_upgrade;
-        if upgrade && (body || request.http_1_0 || !request.get) {
+        if upgrade && (body || request.http_1_0 || !request.get || !self.key) {
             return Err(Fault::malformed("Upgrade on a request that cannot become a WebSocket"));
         }
         if tunnel && (body || self.websocket) {
@@ -344,7 +359,7 @@ mod tests {
         let head =
             read_head(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: Chunked\r\n\r\n").unwrap();
         assert_eq!(head.framing, Framing::Chunked);
-        let ws = b"GET /c HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: keep-alive, Upgrade\r\n\r\n";
+        let ws = b"GET /c HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: keep-alive, Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
         assert!(read_head(ws).unwrap().upgrade);
         assert_eq!(read_head(b"GET / HTTP/1.1\r\nHost: x\r\n"), Err(HeadError::Incomplete));
         assert_eq!(read_head(b"GET / HTTP/1.1\r\nHost: x\r\n\r"), Err(HeadError::Incomplete));
@@ -391,6 +406,9 @@ mod tests {
             (b"GET / HTTP/1.2\r\nHost: a\r\n\r\n", "version"),
             (b"GET / http/1.1\r\nHost: a\r\n\r\n", "version"),
             (b"GET a HTTP/1.1\r\nHost: a\r\n\r\n", "not a path"),
+            (b"GET http:///a HTTP/1.1\r\nHost: a\r\n\r\n", "not a path"),
+            (b"GET https:// HTTP/1.1\r\nHost: a\r\n\r\n", "not a path"),
+            (b"GET / HTTP/1.1\r\nHost: a\r\nTransfer_Encoding: chunked\r\n\r\n", "take for another"),
             (b"GET /a\\b HTTP/1.1\r\nHost: a\r\n\r\n", "percent-encoded"),
             (b"GET /a#b HTTP/1.1\r\nHost: a\r\n\r\n", "percent-encoded"),
             (b"GET /a?b#c HTTP/1.1\r\nHost: a\r\n\r\n", "percent-encoded"),
@@ -400,6 +418,8 @@ mod tests {
             (b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: h2c\r\n\r\n", "Upgrade to something"),
             (b"GET / HTTP/1.1\r\nHost: a\r\nHTTP2-Settings: AAA\r\n\r\n", "HTTP/2 without TLS"),
             (b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: upgrade\r\nContent-Length: 3\r\n\r\n", "cannot become"),
+            (b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n", "cannot become"),
+            (b"GET / HTTP/1.1\r\nHost: a\r\nSec-WebSocket-Key: x\r\n\r\n", "is not one"),
             (b"CONNECT a:1 HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n", "CONNECT with"),
         ] {
             let found = refused(head);

@@ -6,7 +6,9 @@ use http::{
     header::{self, Entry},
 };
 
-const HOP_BY_HOP: [HeaderName; 7] = [
+use crate::refusal::Fault;
+
+const HOP_BY_HOP: [HeaderName; 8] = [
     header::CONNECTION,
     header::TRANSFER_ENCODING,
     header::UPGRADE,
@@ -14,6 +16,7 @@ const HOP_BY_HOP: [HeaderName; 7] = [
     header::PROXY_AUTHORIZATION,
     HeaderName::from_static("keep-alive"),
     HeaderName::from_static("proxy-connection"),
+    HeaderName::from_static("http2-settings"),
 ];
 
 /// Makes an agent's request headers fit for the server.
@@ -38,15 +41,52 @@ pub(crate) fn for_server(headers: &mut HeaderMap) {
 
 /// Whether a header asks a server to act on another method or path than the request line's.
 pub(crate) fn overrides(headers: &HeaderMap) -> bool {
-    headers.keys().any(|name| {
-        let name = name.as_str();
-        // To CGI and its heirs a low line is a hyphen (RFC 3875, 4.1.18).
-        let same = |own: &&str| {
-            let hyphened = name.bytes().map(|byte| if byte == b'_' { b'-' } else { byte });
-            own.len() == name.len() && hyphened.eq(own.bytes())
-        };
-        name.starts_with('x') && OVERRIDES.iter().any(same)
-    })
+    headers.keys().any(|name| is_override(name.as_str().as_bytes()))
+}
+
+fn is_override(name: &[u8]) -> bool {
+    // To CGI and its heirs a low line is a hyphen (RFC 3875, 4.1.18).
+    let hyphened = |byte: &u8| if *byte == b'_' { b'-' } else { byte.to_ascii_lowercase() };
+    let same = |own: &&str| own.len() == name.len() && name.iter().map(hyphened).eq(own.bytes());
+    matches!(name.first(), Some(b'x' | b'X')) && OVERRIDES.iter().any(same)
+}
+
+/// Whether some servers take a header for one that says where a message ends or whom it is for.
+///
+/// To CGI and its heirs a low line is a hyphen, and some readers skip what no name should hold.
+pub(crate) fn is_disguised(name: &[u8]) -> bool {
+    let letters = |name: &[u8], own: &[u8]| {
+        let own = own.iter().filter(|byte| byte.is_ascii_alphanumeric()).copied();
+        name.iter().filter(|byte| byte.is_ascii_alphanumeric()).map(u8::to_ascii_lowercase).eq(own)
+    };
+    DISGUISED.iter().any(|own| letters(name, own) && !name.eq_ignore_ascii_case(own))
+}
+
+/// What the strict reader checks on HTTP/1, for headers that came over HTTP/2.
+pub(crate) fn check_framing(headers: &HeaderMap) -> Result<(), Fault> {
+    if headers.get_all(header::CONTENT_LENGTH).iter().nth(1).is_some() {
+        return Err(Fault::malformed("more than one Content-Length"));
+    }
+    if headers.keys().any(|name| is_disguised(name.as_str().as_bytes())) {
+        return Err(Fault::malformed("header that some servers take for another"));
+    }
+    Ok(())
+}
+
+/// Whether a field must not stand in trailers: it says where the message ends, whom it is for or
+/// who asks, and was decided on in the head (RFC 9110, 6.5.1).
+pub(crate) fn is_for_head(name: &[u8]) -> bool {
+    let named = |own: &&str| name.eq_ignore_ascii_case(own.as_bytes());
+    FOR_HEAD.iter().any(named) || is_disguised(name) || is_override(name)
+}
+
+/// Drops what must not stand in trailers.
+pub(crate) fn clean_trailers(trailers: &mut HeaderMap) {
+    let bad: Vec<HeaderName> =
+        trailers.keys().filter(|name| is_for_head(name.as_str().as_bytes())).cloned().collect();
+    for name in bad {
+        trailers.remove(name);
+    }
 }
 
 /// Makes a server's response headers fit for the agent.
@@ -72,6 +112,23 @@ const OVERRIDES: [&str; 7] = [
     "x-original-uri",
     "x-rewrite-url",
     "x-override-url",
+];
+
+const DISGUISED: [&[u8]; 3] = [b"content-length", b"transfer-encoding", b"host"];
+
+const FOR_HEAD: [&str; 12] = [
+    "authorization",
+    "connection",
+    "content-length",
+    "cookie",
+    "forwarded",
+    "host",
+    "proxy-authorization",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "x-forwarded-host",
 ];
 
 fn drop_hop_by_hop(headers: &mut HeaderMap) {

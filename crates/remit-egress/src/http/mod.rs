@@ -4,6 +4,8 @@ mod authority;
 mod chunks;
 mod flow;
 mod gate;
+mod h2wire;
+mod handshake;
 mod head;
 mod headers;
 mod path;
@@ -13,6 +15,12 @@ mod serve;
 mod upgrade;
 mod wire;
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use self::{
+    chunks::Chunks,
+    head::{Framing, encode_query},
+    path::canonical,
+};
 pub(crate) use authority::Authority;
 pub(crate) use flow::Flow;
 pub(crate) use head::{Head, HeadError, Target, read_head};

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::{body::Incoming, client::conn::http1::SendRequest};
 
-use super::wire::UnderWay;
+use super::{headers, wire::UnderWay};
 use crate::{
     engine::Engine,
     live::Effecting,
@@ -68,6 +68,17 @@ impl Payload {
     }
 }
 
+/// The strict reader refuses such trailers on HTTP/1; on HTTP/2 they are dropped here.
+fn without_head_fields(frame: Frame<Bytes>) -> Frame<Bytes> {
+    match frame.into_trailers() {
+        Ok(mut trailers) => {
+            headers::clean_trailers(&mut trailers);
+            Frame::trailers(trailers)
+        }
+        Err(frame) => frame,
+    }
+}
+
 fn conclude(tail: &mut Option<Box<Tail>>) {
     if let Some(tail) = tail.take() {
         let Tail { effecting, lease, kept, under_way } = *tail;
@@ -105,7 +116,7 @@ impl Body for Payload {
                 if matches!(polled, Poll::Ready(None)) {
                     conclude(tail);
                 }
-                polled
+                polled.map_ok(without_head_fields)
             }
         }
     }

@@ -12,8 +12,13 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use remit_core::Denial;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::{flow::Flow, gate::Gate, payload::Payload, rest::Rest, wire::Wire};
-use crate::{refusal, tls::AgentStream};
+use super::{
+    flow::Flow, gate::Gate, h2wire::Watched, payload::Payload, rest::Rest, wire::Wire,
+};
+use crate::{
+    refusal::{self, Fault},
+    tls::AgentStream,
+};
 
 /// Serves all requests of a connection that stands for one name and port.
 pub(crate) async fn serve(flow: Arc<Flow>, stream: AgentStream) {
@@ -22,15 +27,31 @@ pub(crate) async fn serve(flow: Arc<Flow>, stream: AgentStream) {
     }
     let wire = Wire::new();
     let gate = Gate::new(stream, Arc::clone(&wire));
-    let service = service_fn(move |request: Request<Incoming>| {
-        let (flow, wire) = (Arc::clone(&flow), Arc::clone(&wire));
-        async move { Ok::<_, Infallible>(flow.answer(request, Some(wire)).await) }
-    });
-    let _ = h1().serve_connection(gate, service).with_upgrades().await;
+    let service = {
+        let flow = Arc::clone(&flow);
+        service_fn(move |request: Request<Incoming>| {
+            let (flow, wire) = (Arc::clone(&flow), Arc::clone(&wire));
+            async move { Ok::<_, Infallible>(flow.answer(request, Some(wire)).await) }
+        })
+    };
+    if let Err(error) = h1().serve_connection(gate, service).with_upgrades().await
+        && let Some(fault) = unread(&error)
+    {
+        drop(flow.refuse(fault));
+    }
+}
+
+/// What the HTTP library refused by itself, though the strict reader had let it through.
+fn unread(error: &hyper::Error) -> Option<Fault> {
+    error.is_parse().then_some(Fault::malformed("head that cannot be read"))
 }
 
 async fn serve_h2(flow: Arc<Flow>, stream: AgentStream) {
     let wire = Wire::new();
+    let stream = {
+        let flow = Arc::clone(&flow);
+        Watched::new(stream, move |fault| drop(flow.refuse(fault)))
+    };
     let service = {
         let wire = Arc::clone(&wire);
         service_fn(move |request: Request<Incoming>| {
@@ -66,8 +87,8 @@ async fn idle(wire: &Wire) {
 }
 
 /// Serves plain HTTP in which each request names its own host (an explicit proxy's absolute
-/// form); `choose` finds the flow for a request.
-pub(crate) async fn serve_forward<C, F>(stream: AgentStream, choose: C)
+/// form); `choose` finds the flow for a request. Returns what belongs on the trail of its end.
+pub(crate) async fn serve_forward<C, F>(stream: AgentStream, choose: C) -> Option<Fault>
 where
     C: Fn(Request<Incoming>, Arc<Wire>) -> F + Send + Sync + 'static,
     F: Future<Output = Response<Payload>> + Send + 'static,
@@ -79,7 +100,8 @@ where
         let (choose, wire) = (Arc::clone(&choose), Arc::clone(&wire));
         async move { Ok::<_, Infallible>(choose(request, wire).await) }
     });
-    let _ = h1().serve_connection(gate, service).with_upgrades().await;
+    let served = h1().serve_connection(gate, service).with_upgrades().await;
+    served.err().as_ref().and_then(unread)
 }
 
 /// Answers every request with the same denial; nothing is sent anywhere.
@@ -123,6 +145,8 @@ fn h2() -> http2::Builder<TokioExecutor> {
         .keep_alive_interval(KEEP_ALIVE)
         .keep_alive_timeout(FAREWELL)
         .max_concurrent_streams(100)
+        // Each refused stream is a record; a program that makes many by mistake is none.
+        .max_local_error_reset_streams(Some(64))
         .max_header_list_size(96 << 10)
         // Programs are near: small windows cost them nothing, and bound what uploads that the
         // server does not take can occupy.

@@ -11,7 +11,7 @@ use tokio::{io::copy_bidirectional_with_sizes, time::timeout};
 
 use super::{
     flow::Flow,
-    headers,
+    handshake, headers,
     payload::{Payload, Tail},
     wire::Wire,
 };
@@ -42,6 +42,8 @@ pub(crate) async fn forward(
     headers::for_server(&mut parts.headers);
     parts.headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
     parts.headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+    let key = parts.headers.get(header::SEC_WEBSOCKET_KEY).cloned();
+    let offered = parts.headers.contains_key(header::SEC_WEBSOCKET_EXTENSIONS);
     let mut request = Request::from_parts(parts, Payload::request(body, &effecting));
     flow.address(&mut request, Version::HTTP_11)?;
     let engine = &flow.engine;
@@ -57,16 +59,14 @@ pub(crate) async fn forward(
         let tail = Some(Box::new(Tail { effecting: Some(effecting), ..Tail::default() }));
         return Ok(Response::from_parts(parts, Payload::Stream { body, tail }));
     }
-    let websocket = response
-        .headers()
-        .get(header::UPGRADE)
-        .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"));
-    if !websocket {
-        return Err(failed("101 for another protocol"));
+    if let Some(cause) = handshake::fault(key.as_ref(), offered, response.headers()) {
+        return Err(failed(cause));
     }
     let server = hyper::upgrade::on(&mut response);
     let (mut parts, _) = response.into_parts();
     headers::for_agent(&mut parts.headers);
+    // There is no body (RFC 9110, 8.6).
+    parts.headers.remove(header::CONTENT_LENGTH);
     parts.headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
     parts.headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
     wire.settle_upgrade(true);

@@ -15,7 +15,7 @@ use super::directory::Lookup;
 
 /// What a message asks.
 #[derive(Debug)]
-pub(super) enum Question {
+pub(crate) enum Question {
     /// The IPv4 address of a name.
     Address(Host),
     /// Something else about a name.
@@ -26,14 +26,14 @@ pub(super) enum Question {
 
 /// A query that can be answered.
 #[derive(Debug)]
-pub(super) struct Asked {
+pub(crate) struct Asked {
     message: Message,
-    pub(super) question: Question,
+    pub(crate) question: Question,
 }
 
 impl Asked {
     /// Reads a message. `None` when there is nothing to answer to: a response, or no header.
-    pub(super) fn read(bytes: &[u8]) -> Option<Self> {
+    pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
         let [id_high, id_low, flags, ..] = *bytes else { return None };
         // A response is never answered: two servers would talk for ever.
         if flags & 0x80 != 0 || bytes.len() < 12 {
@@ -88,11 +88,11 @@ impl Asked {
     }
 
     /// The name exists and has nothing of the kind asked for.
-    pub(super) fn nothing(&self) -> Vec<u8> {
+    pub(crate) fn nothing(&self) -> Vec<u8> {
         self.write(ResponseCode::NoError, None, None)
     }
 
-    pub(super) fn fail(&self, code: ResponseCode, reason: Option<ReasonCode>) -> Vec<u8> {
+    pub(crate) fn fail(&self, code: ResponseCode, reason: Option<ReasonCode>) -> Vec<u8> {
         self.write(code, None, reason)
     }
 

@@ -1,6 +1,6 @@
 //! Names of a session: who may be looked up, and the listeners that are born with the answer.
 
-mod answer;
+pub(crate) mod answer;
 mod budget;
 mod directory;
 mod repeats;

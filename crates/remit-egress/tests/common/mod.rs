@@ -11,8 +11,12 @@
 )]
 
 pub mod client;
+pub mod foreign;
+pub mod frames;
+pub mod front;
 pub mod netns;
 pub mod origin;
 pub mod parent;
 pub mod policy;
+pub mod readings;
 pub mod world;

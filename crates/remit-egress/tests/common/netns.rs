@@ -6,14 +6,20 @@
 
 use std::{
     io::{self, IoSliceMut, Write},
-    net::{SocketAddrV4, TcpListener, UdpSocket},
-    os::{fd::OwnedFd, unix::net::UnixStream},
+    net::{SocketAddr, SocketAddrV4, TcpListener, TcpStream, UdpSocket},
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::net::UnixStream,
+    },
     process::{Child, Command, Output, Stdio},
     sync::Mutex,
 };
 
 use remit_egress::SessionNet;
-use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
+use rustix::{
+    net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg},
+    thread::{LinkNameSpaceType, move_into_link_name_space},
+};
 
 /// Runs the calling test again inside namespaces of its own. True inside.
 pub fn isolated() -> bool {
@@ -93,6 +99,18 @@ impl Session {
             }
         }
         Err(io::Error::other("the helper could not make the socket"))
+    }
+
+    /// A connection from inside the session.
+    pub fn connect(&self, to: SocketAddr) -> TcpStream {
+        let namespace = std::fs::File::open(format!("/proc/{}/ns/net", self.pid)).unwrap();
+        // A socket stays in the namespace that it was made in; the thread is thrown away.
+        let inside = move || {
+            let network = Some(LinkNameSpaceType::Network);
+            move_into_link_name_space(namespace.as_fd(), network).unwrap();
+            super::client::connect(to)
+        };
+        std::thread::spawn(inside).join().unwrap()
     }
 
     /// Runs a program inside the session.
