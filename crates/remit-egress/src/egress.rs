@@ -26,10 +26,18 @@ impl Egress {
     /// # Errors
     /// When the sockets cannot be made, or the trusted roots cannot be used.
     pub fn start(config: EgressConfig, runtime: &Handle) -> io::Result<Self> {
-        let EgressConfig { guard, net, authority, trust, resolver, policy_changed, egress_bytes } =
-            config;
+        let EgressConfig {
+            guard,
+            net,
+            authority,
+            trust,
+            resolver,
+            policy_changed,
+            egress_bytes,
+            inspection,
+        } = config;
         let _entered = runtime.enter();
-        let engine = Engine::new(guard, authority, trust, resolver, egress_bytes)?;
+        let engine = Engine::new(guard, authority, trust, resolver, egress_bytes, inspection)?;
         let directory = Directory::new(Arc::clone(&engine), Arc::clone(&net));
         let mut tasks = serve_names(&directory, &*net)?;
         let on_policy = {

@@ -12,6 +12,7 @@
 
 mod address;
 mod authority;
+mod body;
 mod budget;
 mod config;
 mod connection;
@@ -30,10 +31,16 @@ mod relay;
 mod sniff;
 mod tls;
 mod upstream;
+mod ws;
 
 pub use address::{AddressClass, classify, vet};
 pub use authority::Authority;
-pub use config::{EgressConfig, ExplicitConfig, SessionNet};
+pub use body::{
+    Claim, DataInspector, Excerpt, Exchange, Findings, GATHERED, Gather, HELD, Held, HeldPayload,
+    HoldError, Inspector, MASKED, Message, MessageKind, MessageStage, Output, Quarantine, Socket,
+    Stage, Stages, Stop, Watch,
+};
+pub use config::{EgressConfig, ExplicitConfig, Inspection, SessionNet};
 pub use egress::Egress;
 pub use error::AuthorityError;
 pub use explicit::ExplicitProxy;

@@ -11,7 +11,7 @@ use remit_egress::{Authority, ExplicitConfig, ExplicitProxy, Resolver, UpstreamT
 use remit_manifest::{Manifest, ManifestSource, Variables};
 use remit_policy::{Policy, PolicyEnv, PolicyStore};
 
-use crate::{RemitHome, RunError, SystemClock, error::Step as _, plan::home_folder};
+use crate::{RemitHome, RunError, SystemClock, data::Data, error::Step as _, plan::home_folder};
 
 /// What a person asked for.
 #[derive(Clone, Debug)]
@@ -46,6 +46,10 @@ pub fn serve_proxy(
     let manifest = Manifest::parse(&source, &Variables { home: person.clone(), workdir })?;
     crate::plan::refuse_unsupported(&manifest)?;
     crate::plan::refuse_expired(&manifest)?;
+    let data = Data::new(&manifest)?;
+    for notice in crate::data::notices(&manifest) {
+        tracing::warn!("{notice}");
+    }
     let egress = |error: &dyn std::fmt::Display| RunError::Egress(error.to_string());
     let authority = match &request.authority {
         Some((certificate, key)) => {
@@ -107,6 +111,7 @@ pub fn serve_proxy(
         resolver: Resolver::system(),
         policy_changed: crate::session::policy_changes(&store),
         egress_bytes: manifest.limits.egress_bytes,
+        inspection: data.inspection(&home, guard.session())?,
     };
     let proxy =
         ExplicitProxy::serve(listener, config, runtime.handle()).step("start the egress proxy")?;

@@ -149,6 +149,7 @@ impl Planned {
                 resolver: Resolver::system(),
                 policy_changed: policy_changes(&store),
                 egress_bytes: self.egress_bytes,
+                inspection: self.data.inspection(&self.home, &self.context)?,
             },
             runtime.handle(),
         )

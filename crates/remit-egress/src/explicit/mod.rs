@@ -35,12 +35,19 @@ impl ExplicitProxy {
         config: ExplicitConfig,
         runtime: &Handle,
     ) -> io::Result<Self> {
-        let ExplicitConfig { guard, authority, trust, resolver, policy_changed, egress_bytes } =
-            config;
+        let ExplicitConfig {
+            guard,
+            authority,
+            trust,
+            resolver,
+            policy_changed,
+            egress_bytes,
+            inspection,
+        } = config;
         let _entered = runtime.enter();
         listener.set_nonblocking(true)?;
         let listener = tokio::net::TcpListener::from_std(listener)?;
-        let engine = Engine::new(guard, authority, trust, resolver, egress_bytes)?;
+        let engine = Engine::new(guard, authority, trust, resolver, egress_bytes, inspection)?;
         let tasks = vec![
             runtime.spawn(accept(Arc::clone(&engine), listener)),
             runtime.spawn(Arc::clone(&engine).watch(policy_changed, || {})),

@@ -6,9 +6,12 @@ mod flow;
 mod gate;
 mod head;
 mod headers;
+mod holding;
+mod inspected;
 mod path;
 mod payload;
 mod serve;
+mod through;
 mod upgrade;
 mod wire;
 

@@ -15,7 +15,12 @@ use super::{
     payload::{Payload, Tail},
     wire::Wire,
 };
-use crate::live::Effecting;
+use crate::{
+    body::{Exchange, Socket},
+    live::Effecting,
+    refusal::Fault,
+    ws::{self, accept_for},
+};
 
 /// Whether an HTTP/1 request asks for a WebSocket; the strict reader saw the same.
 pub(crate) fn is_asked<B>(request: &Request<B>) -> bool {
@@ -36,12 +41,21 @@ pub(crate) async fn forward(
     mut request: Request<Incoming>,
     wire: Arc<Wire>,
     effecting: Arc<Effecting>,
+    inspected: Option<(Socket, Arc<Exchange>)>,
 ) -> Result<Response<Payload>, Denial> {
     let agent = hyper::upgrade::on(&mut request);
     let (mut parts, body) = request.into_parts();
     headers::for_server(&mut parts.headers);
     parts.headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
     parts.headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+    let key = parts.headers.get(header::SEC_WEBSOCKET_KEY).cloned();
+    if inspected.is_some() {
+        // What is compressed could not be looked into.
+        parts.headers.remove(header::SEC_WEBSOCKET_EXTENSIONS);
+        if key.is_none() {
+            return Err(flow.refuse(Fault::malformed("a WebSocket without its key")));
+        }
+    }
     let mut request = Request::from_parts(parts, Payload::request(body, &effecting));
     flow.address(&mut request, Version::HTTP_11)?;
     let engine = &flow.engine;
@@ -64,20 +78,38 @@ pub(crate) async fn forward(
     if !websocket {
         return Err(failed("101 for another protocol"));
     }
+    if let Some(key) = &key {
+        let accept = response.headers().get(header::SEC_WEBSOCKET_ACCEPT);
+        if accept.is_none_or(|value| value.as_bytes() != accept_for(key.as_bytes()).as_bytes()) {
+            return Err(failed("101 that does not answer the key (Sec-WebSocket-Accept)"));
+        }
+    }
+    if inspected.is_some() && response.headers().contains_key(header::SEC_WEBSOCKET_EXTENSIONS) {
+        return Err(failed("an extension that was not offered"));
+    }
     let server = hyper::upgrade::on(&mut response);
     let (mut parts, _) = response.into_parts();
     headers::for_agent(&mut parts.headers);
     parts.headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
     parts.headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
     wire.settle_upgrade(true);
-    tokio::spawn(relay(Arc::clone(&flow), agent, server, effecting));
+    tokio::spawn(relay(Arc::clone(&flow), agent, server, effecting, inspected));
     Ok(Response::from_parts(parts, Payload::Full(None)))
 }
 
-async fn relay(flow: Arc<Flow>, agent: OnUpgrade, server: OnUpgrade, effecting: Arc<Effecting>) {
+async fn relay(
+    flow: Arc<Flow>,
+    agent: OnUpgrade,
+    server: OnUpgrade,
+    effecting: Arc<Effecting>,
+    inspected: Option<(Socket, Arc<Exchange>)>,
+) {
     let relaying = async {
         let (Ok(agent), Ok(server)) = tokio::join!(agent, server) else { return };
         let (mut agent, mut server) = (TokioIo::new(agent), TokioIo::new(server));
+        if let Some((socket, exchange)) = inspected {
+            return ws::relay(exchange, socket, agent, server).await;
+        }
         let _ = copy_bidirectional_with_sizes(&mut agent, &mut server, BUFFER, BUFFER).await;
     };
     tokio::select! {

@@ -208,7 +208,9 @@ impl Dialer {
             Some(detail),
         );
         match noted {
-            Ok(event) => Denial { reason, rule: None, suggestion: None, event, resource },
+            Ok(event) => {
+                Denial { reason, rule: None, suggestion: None, event, resource, data: None }
+            }
             Err(_) => self.guard.refuse(&request, ReasonCode::AuditUnavailable),
         }
     }

@@ -11,6 +11,7 @@
 )]
 
 pub mod client;
+pub mod data;
 pub mod netns;
 pub mod origin;
 pub mod policy;

@@ -229,6 +229,7 @@ async fn respond(mut request: Request<Incoming>) -> Result<Response<Body>, Infal
             Response::new(full("taken".into()))
         }
         "/ws" if request.headers().contains_key("upgrade") => {
+            let key = request.headers().get("sec-websocket-key").cloned();
             let upgrade = hyper::upgrade::on(&mut request);
             tokio::spawn(async move {
                 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -243,6 +244,10 @@ async fn respond(mut request: Request<Incoming>) -> Result<Response<Body>, Infal
             *response.status_mut() = http::StatusCode::SWITCHING_PROTOCOLS;
             response.headers_mut().insert("upgrade", "websocket".parse().unwrap());
             response.headers_mut().insert("connection", "upgrade".parse().unwrap());
+            if let Some(key) = key {
+                let accept = accept_for(key.as_bytes()).parse().unwrap();
+                response.headers_mut().insert("sec-websocket-accept", accept);
+            }
             response
         }
         "/nothing" => {
@@ -257,6 +262,14 @@ async fn respond(mut request: Request<Incoming>) -> Result<Response<Body>, Infal
         }
     };
     Ok(response)
+}
+
+/// RFC 6455, 4.2.2.
+fn accept_for(key: &[u8]) -> String {
+    use base64::Engine as _;
+    let all = [key, b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"].concat();
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA1_FOR_LEGACY_USE_ONLY, &all);
+    base64::engine::general_purpose::STANDARD.encode(digest)
 }
 
 struct Channel<T>(tokio::sync::mpsc::Receiver<T>);

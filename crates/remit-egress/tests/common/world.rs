@@ -6,12 +6,15 @@ use std::{
 };
 
 use remit_egress::{
-    Authority, Egress, EgressConfig, ExplicitConfig, ExplicitProxy, Resolver, SessionNet,
-    UpstreamTrust,
+    Authority, DataInspector, Egress, EgressConfig, ExplicitConfig, ExplicitProxy, Inspection,
+    Resolver, SessionNet, UpstreamTrust,
 };
 use tokio::sync::watch;
 
+use remit_core::DataRules;
+
 use super::{
+    data::{Shelf, Values},
     origin::World509,
     policy::{FakeClock, Policy, Rule, Trail, guard},
 };
@@ -25,6 +28,9 @@ pub struct World {
     pub changed: watch::Sender<u64>,
     pub hosts: tempfile::NamedTempFile,
     pub limit: Option<u64>,
+    /// Rules and values that are looked for.
+    pub data: Option<(DataRules, Arc<Values>)>,
+    pub quarantine: Arc<Shelf>,
     runtime: tokio::runtime::Handle,
     _stop: Option<tokio::sync::oneshot::Sender<()>>,
 }
@@ -53,6 +59,8 @@ impl World {
             changed: watch::channel(0).0,
             hosts: tempfile::NamedTempFile::new().unwrap(),
             limit: None,
+            data: None,
+            quarantine: Arc::default(),
             runtime,
             _stop: None,
         }
@@ -79,6 +87,7 @@ impl World {
             resolver: Resolver::with_hosts_file(self.hosts.path()),
             policy_changed: self.changed.subscribe(),
             egress_bytes: self.limit,
+            inspection: self.inspection(),
         };
         (ExplicitProxy::serve(listener, config, &self.runtime).unwrap(), address)
     }
@@ -92,8 +101,16 @@ impl World {
             resolver: Resolver::with_hosts_file(self.hosts.path()),
             policy_changed: self.changed.subscribe(),
             egress_bytes: self.limit,
+            inspection: self.inspection(),
         };
         Egress::start(config, &self.runtime).unwrap()
+    }
+
+    fn inspection(&self) -> Option<Inspection> {
+        let (rules, values) = self.data.clone()?;
+        let quarantine = Arc::clone(&self.quarantine) as Arc<dyn remit_egress::Quarantine>;
+        let inspector = Arc::new(DataInspector::new(rules, values));
+        Some(Inspection { inspector, quarantine: Some(quarantine) })
     }
 
     /// Runs `work` on the thread that runs the enforcement point.

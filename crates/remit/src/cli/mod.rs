@@ -3,6 +3,7 @@
 mod audit;
 mod manifest;
 mod people;
+mod quarantine;
 mod run;
 mod why;
 
@@ -14,6 +15,9 @@ pub(crate) use self::{
     audit::{AuditCommand, CheckpointArguments, ProveArguments, QueryArguments, VerifyArguments},
     manifest::{CheckArguments, FmtArguments, ManifestCommand},
     people::{ApprovalCommand, ApproveArguments, KillArguments, SessionCommand, ShowArguments},
+    quarantine::{
+        QuarantineCommand, ReleaseArguments, ShowArguments as QuarantineShowArguments,
+    },
     run::RunArguments,
     why::WhyArguments,
 };
@@ -33,6 +37,7 @@ Start here:
   remit manifest check manifest.json                  is the manifest right?
   remit run --manifest manifest.json -- codex         run an agent under it
   remit approval list                                 what waits for your answer?
+  remit quarantine list                               what was held for sensitive data?
   remit why --path ~/notes --manifest manifest.json   what would happen, and by which rule?
   remit audit verify                                  is the trail whole?
 
@@ -59,6 +64,9 @@ pub(crate) enum Command {
     /// Answer what running agents ask for.
     #[command(subcommand)]
     Approval(ApprovalCommand),
+    /// Look at what was held for sensitive data, and release or reject it.
+    #[command(subcommand)]
+    Quarantine(QuarantineCommand),
     /// List and end running sessions.
     #[command(subcommand)]
     Session(SessionCommand),
