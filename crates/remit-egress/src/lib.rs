@@ -24,6 +24,7 @@ mod http;
 mod info;
 mod leg;
 mod live;
+pub mod model;
 mod names;
 mod places;
 mod refusal;

@@ -15,9 +15,7 @@ pub(crate) use self::{
     audit::{AuditCommand, CheckpointArguments, ProveArguments, QueryArguments, VerifyArguments},
     manifest::{CheckArguments, FmtArguments, ManifestCommand},
     people::{ApprovalCommand, ApproveArguments, KillArguments, SessionCommand, ShowArguments},
-    quarantine::{
-        QuarantineCommand, ReleaseArguments, ShowArguments as QuarantineShowArguments,
-    },
+    quarantine::{QuarantineCommand, ReleaseArguments, ShowArguments as QuarantineShowArguments},
     run::RunArguments,
     why::WhyArguments,
 };
