@@ -101,6 +101,8 @@ reasons! {
     DataRejected = "data_rejected": "a person rejected it in quarantine",
     /// Findings to mask, where nothing can be masked.
     MaskElsewhere = "mask_elsewhere": "it contains data that is sent masked only, and masking works in the bodies of model hosts only",
+    /// Findings to mask in a place where nothing can be replaced.
+    Unmaskable = "unmaskable": "it contains data that is sent masked only, where it cannot be masked",
     /// A body that cannot be looked into.
     BodyUnreadable = "body_unreadable": "the body cannot be decoded, and what cannot be inspected does not pass",
     /// A body that cannot be held whole.

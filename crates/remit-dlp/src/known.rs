@@ -15,6 +15,8 @@ pub struct KnownValues {
     automaton: AhoCorasick,
     /// Class of each pattern.
     classes: Box<[DataClass]>,
+    /// The patterns, sorted.
+    patterns: Box<[Box<[u8]>]>,
     reach: usize,
 }
 
@@ -90,8 +92,9 @@ impl KnownValues {
             .match_kind(MatchKind::LeftmostLongest)
             .build(patterns.iter().map(|(bytes, _)| bytes))
             .map_err(|_| ValueError::Many)?;
-        let classes = patterns.into_iter().map(|(_, class)| class).collect();
-        Ok(Self { automaton, classes, reach })
+        let classes = patterns.iter().map(|(_, class)| class.clone()).collect();
+        let patterns = patterns.into_iter().map(|(bytes, _)| bytes.into_boxed_slice()).collect();
+        Ok(Self { automaton, classes, patterns, reach })
     }
 }
 
@@ -108,6 +111,19 @@ impl Detector for KnownValues {
 
     fn reach(&self) -> usize {
         self.reach
+    }
+
+    /// Exactly the longest end that a value, in one of its spellings, begins with: streams are not
+    /// held back for what cannot become a finding.
+    fn undecided(&self, text: &[u8]) -> usize {
+        let most = text.len().min(self.reach.saturating_sub(1));
+        let begins = |count: &usize| {
+            let end = text.get(text.len().saturating_sub(*count)..).unwrap_or_default();
+            let at = self.patterns.partition_point(|pattern| **pattern < *end);
+            let first = self.patterns.get(at);
+            first.is_some_and(|first| first.len() > end.len() && first.starts_with(end))
+        };
+        (1..=most).rev().find(begins).unwrap_or(0)
     }
 }
 
@@ -151,6 +167,22 @@ mod tests {
         let text = "Ada Lovelace, ada@x.example, Ada L, ada";
         let words: Vec<_> = found(&values, text).into_iter().map(|(word, _)| word).collect();
         assert_eq!(words, ["Ada Lovelace", "ada@x.example", "Ada"]);
+    }
+
+    #[test]
+    fn only_what_may_become_a_finding_is_undecided() {
+        let values = [("Ada", "PERSON"), ("Ada Lovelace", "PERSON")];
+        let known = KnownValues::new(values.map(|(value, word)| (value, class(word)))).unwrap();
+        for (text, expected) in [
+            ("hello", 0),
+            ("hello Ad", 2),
+            ("Ada", 3),
+            ("Ada Love", 8),
+            ("Ada Lovelace", 0),
+            ("", 0),
+        ] {
+            assert_eq!(known.undecided(text.as_bytes()), expected, "{text}");
+        }
     }
 
     #[test]

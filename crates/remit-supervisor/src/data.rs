@@ -6,8 +6,8 @@ use remit_core::{
     DataAction, DataRules, Detector, Direction, HostPattern, SessionContext, TlsMode,
 };
 use remit_dlp::KnownValues;
-use remit_egress::{DataInspector, Inspection, Quarantine};
-use remit_manifest::Manifest;
+use remit_egress::{DataInspector, Inspection, Quarantine, model::Vault};
+use remit_manifest::{KnownValue, Manifest};
 
 use crate::{RemitHome, RunError, error::Step as _, quarantine::Shelf};
 
@@ -16,6 +16,7 @@ use crate::{RemitHome, RunError, error::Step as _, quarantine::Shelf};
 pub(crate) struct Data {
     rules: DataRules,
     detector: Option<Arc<dyn Detector>>,
+    values: Vec<KnownValue>,
 }
 
 impl Data {
@@ -24,12 +25,12 @@ impl Data {
         let values = &manifest.dlp.values;
         let rules = manifest.dlp.rules.clone();
         if values.is_empty() {
-            return Ok(Self { rules, detector: None });
+            return Ok(Self { rules, detector: None, values: Vec::new() });
         }
         let listed = values.iter().map(|value| (value.reveal(), value.class.clone()));
         let known =
             KnownValues::new(listed).map_err(|error| RunError::Policy(error.to_string()))?;
-        Ok(Self { rules, detector: Some(Arc::new(known)) })
+        Ok(Self { rules, detector: Some(Arc::new(known)), values: values.clone() })
     }
 
     /// What looks into the session's traffic; `None` where there is nothing to look for.
@@ -40,8 +41,13 @@ impl Data {
     ) -> Result<Option<Inspection>, RunError> {
         let Some(detector) = &self.detector else { return Ok(None) };
         let shelf = Shelf::open(home, context).step("open quarantine")?;
+        let vault = Arc::new(Vault::new(&shelf.pseudonym_key()));
+        for value in &self.values {
+            vault.learn(value.reveal(), &value.class);
+        }
         let quarantine: Arc<dyn Quarantine> = Arc::new(shelf);
-        let inspector = Arc::new(DataInspector::new(self.rules.clone(), Arc::clone(detector)));
+        let inspector = DataInspector::new(self.rules.clone(), Arc::clone(detector), vault);
+        let inspector = Arc::new(inspector);
         Ok(Some(Inspection { inspector, quarantine: Some(quarantine) }))
     }
 }

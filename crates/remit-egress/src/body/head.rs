@@ -1,10 +1,10 @@
 //! Findings in heads: request targets and header values.
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
-use remit_core::{DataAction, Detector, Direction, Finding, ReasonCode};
+use remit_core::{DataAction, Detector, Direction, Finding};
 
 use super::{
-    Exchange, Findings, Stop,
+    Stop,
     scan::{Judge, redact},
 };
 
@@ -20,7 +20,7 @@ pub(super) fn target(judge: &mut Judge, detector: &dyn Detector, target: &str) -
             found = detector.find(other);
         }
     }
-    if judge.decide(&found)?.is_empty() { Ok(()) } else { Err(unreplaceable(judge, &found)) }
+    if judge.decide(&found)?.is_empty() { Ok(()) } else { Err(judge.unreplaceable(&found)) }
 }
 
 /// Looks at every header's value; what is to be taken out becomes its class.
@@ -49,7 +49,7 @@ pub(super) fn headers(
         let rest: Vec<Finding> = found.iter().filter(|one| !masks(one)).cloned().collect();
         let out = judge.decide(&rest)?;
         if (!out.is_empty() || found.iter().any(masks)) && !plain {
-            return Err(unreplaceable(judge, &found));
+            return Err(judge.unreplaceable(&found));
         }
         if (masked || !out.is_empty()) && !changes.contains(name) {
             changes.push(name.clone());
@@ -94,16 +94,6 @@ fn hidden(detector: &dyn Detector, name: &HeaderName, value: &[u8]) -> Vec<Findi
             .unwrap_or_default();
     }
     Vec::new()
-}
-
-fn unreplaceable(judge: &Judge, found: &[Finding]) -> Stop {
-    let rule = found.iter().find_map(|one| judge.rules.action(judge.direction, &one.class).1);
-    let detail = "in a part of the request that cannot be changed".to_owned();
-    let rule = rule.map(|rule| std::sync::Arc::clone(&rule.at));
-    let exchange: &Exchange = &judge.exchange;
-    let mut all = Findings::default();
-    found.iter().for_each(|one| all.add(&one.class));
-    exchange.refuse(judge.direction, ReasonCode::DataBlocked, rule, &all, detail)
 }
 
 /// Percent escapes undone (RFC 3986, 2.1), twice where they are nested; broken ones stay.

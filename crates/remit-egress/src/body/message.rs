@@ -7,7 +7,7 @@ use remit_core::Detector;
 
 use super::{
     Stop,
-    scan::{Judge, redact},
+    scan::{Judge, readings, redact},
 };
 
 /// What kind of message.
@@ -57,6 +57,17 @@ pub(super) struct ScanMessages {
 impl MessageStage for ScanMessages {
     fn message(&mut self, mut message: Message, out: &mut Vec<Message>) -> Result<(), Stop> {
         let findings = self.detector.find(&message.data);
+        for reading in readings(&message.data) {
+            let mut hidden = self.detector.find(&reading);
+            for known in &findings {
+                if let Some(at) = hidden.iter().position(|one| one.class == known.class) {
+                    hidden.remove(at);
+                }
+            }
+            if !self.judge.decide(&hidden)?.is_empty() {
+                return Err(self.judge.unreplaceable(&hidden));
+            }
+        }
         if !findings.is_empty() {
             let replaced = self.judge.decide(&findings)?;
             self.judge.record()?;

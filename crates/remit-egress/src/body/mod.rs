@@ -17,6 +17,7 @@ mod exchange;
 mod finding;
 mod head;
 mod hold;
+mod mask;
 mod message;
 mod scan;
 

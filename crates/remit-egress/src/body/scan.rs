@@ -1,6 +1,6 @@
 //! Looks for findings in a body and does what the rules say about each.
 
-use std::{ops::Range, sync::Arc};
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use remit_core::{
@@ -98,6 +98,16 @@ impl Judge {
         redacted.record(exchange, *direction, Outcome::Redacted, ReasonCode::DataRedacted)
     }
 
+    /// Refuses findings where nothing can be replaced.
+    pub(super) fn unreplaceable(&self, found: &[Finding]) -> Stop {
+        let rule = found.iter().find_map(|one| self.rules.action(self.direction, &one.class).1);
+        let rule = rule.map(|rule| Arc::clone(&rule.at));
+        let mut all = Findings::default();
+        found.iter().for_each(|one| all.add(&one.class));
+        let detail = format!("{all}; where nothing can be replaced");
+        self.exchange.refuse(self.direction, ReasonCode::DataBlocked, rule, &all, detail)
+    }
+
     fn has_mask(&self, findings: &[Finding]) -> bool {
         let masks =
             |one: &Finding| self.rules.action(self.direction, &one.class).0 == DataAction::Mask;
@@ -149,6 +159,7 @@ pub(super) struct Scan {
     judge: Judge,
     detector: Arc<dyn Detector>,
     kept: BytesMut,
+    past: BytesMut,
     /// Whether a finding may have to be stopped: its first bytes then wait for its last.
     stops: bool,
     /// Server-sent events: no finding reaches over the empty line that ends one.
@@ -162,7 +173,8 @@ impl Scan {
         stops: bool,
         events: bool,
     ) -> Self {
-        Self { judge, detector, kept: BytesMut::new(), stops, events }
+        let (kept, past) = (BytesMut::new(), BytesMut::new());
+        Self { judge, detector, kept, past, stops, events }
     }
 
     /// Nothing needs to be stopped: bytes go on at once, and only copies of the last are kept.
@@ -180,16 +192,56 @@ impl Scan {
         Ok(())
     }
 
-    /// Lets everything go on but the last `keep` bytes.
-    fn let_go(&mut self, findings: &[Finding], keep: usize, out: &mut Output) {
-        let text = self.kept.split_to(self.kept.len().saturating_sub(keep)).freeze();
-        let mut from = 0;
-        for Finding { range: Range { start, end }, class } in findings {
-            out.pass(text.slice(from.min(text.len())..(*start).min(text.len())));
-            out.put(Bytes::from(format!("[{}]", class.as_str())));
-            from = *end;
+    /// Searches what is there, lets go on what is decided.
+    fn advance(&mut self, over: bool, out: &mut Output) -> Result<(), Stop> {
+        let ended = over || (self.events && ends_event(&self.kept));
+        let length = self.kept.len();
+        let keep = if ended { 0 } else { self.detector.undecided(&self.kept).min(length) };
+        let decided = length.saturating_sub(keep);
+        let mut findings = self.detector.find(&self.kept);
+        // One that begins there may still become a longer one.
+        findings.retain(|finding| finding.range.start < decided);
+        self.look_behind_escapes(&findings)?;
+        let replaced = self.judge.decide(&findings)?;
+        let last = findings.last().map_or(0, |finding| finding.range.end);
+        let text = self.kept.split_to(decided.max(last)).freeze();
+        self.remember(&text);
+        if replaced.is_empty() {
+            out.pass(text);
+        } else {
+            out.put(redact(&text, &replaced).into());
         }
-        out.pass(text.slice(from.min(text.len())..));
+        Ok(())
+    }
+
+    /// Values spelled with the escapes of JSON, forms or URLs. They are stopped, but cannot be
+    /// replaced in place.
+    fn look_behind_escapes(&mut self, plain: &[Finding]) -> Result<(), Stop> {
+        let text = [&self.past[..], &self.kept].concat();
+        for reading in readings(&text) {
+            let mut hidden = self.detector.find(&reading);
+            for known in self.detector.find(&text).iter().chain(plain) {
+                if let Some(at) = hidden.iter().position(|one| one.class == known.class) {
+                    hidden.remove(at);
+                }
+            }
+            if !self.judge.decide(&hidden)?.is_empty() {
+                return Err(self.judge.unreplaceable(&hidden));
+            }
+            if !hidden.is_empty() {
+                // Once is enough: what is remembered would be found again.
+                self.past.clear();
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps the end of what has gone on, in case a value in escapes goes on with it.
+    fn remember(&mut self, text: &[u8]) {
+        let most = self.detector.reach().saturating_mul(ESCAPED).min(MOST_PAST);
+        self.past.extend_from_slice(text.get(text.len().saturating_sub(most)..).unwrap_or(text));
+        let over = self.past.len().saturating_sub(most);
+        let _ = self.past.split_to(over);
     }
 }
 
@@ -199,26 +251,90 @@ impl Stage for Scan {
             return self.look(part, out);
         }
         self.kept.extend_from_slice(&part);
-        let findings = self.detector.find(&self.kept);
-        let replaced = self.judge.decide(&findings)?;
-        let last = findings.last().map_or(0, |finding| finding.range.end);
-        let rest = self.kept.get(last..).unwrap_or_default();
-        let ended = self.events && ends_event(rest);
-        let keep = if ended { 0 } else { self.detector.undecided(rest).min(rest.len()) };
-        self.let_go(&replaced, keep, out);
-        Ok(())
+        self.advance(false, out)
     }
 
     fn finish(&mut self, out: &mut Output) -> Result<(), Stop> {
         if self.stops {
-            // What is kept was searched already: there is no whole finding in it.
-            self.let_go(&[], 0, out);
+            self.advance(true, out)?;
         }
         self.judge.record()
     }
 }
 
+/// What a text stands for where it has escapes: of JSON (RFC 8259, 7), and of URLs and forms.
+pub(super) fn readings(text: &[u8]) -> Vec<Vec<u8>> {
+    let mut all = Vec::new();
+    if text.contains(&b'\\') {
+        all.push(unslashed(text));
+    }
+    if text.contains(&b'%') || text.contains(&b'+') {
+        let plain = super::head::unescaped(text);
+        let space = |byte: &u8| if *byte == b'+' { b' ' } else { *byte };
+        all.push(plain.iter().map(space).collect());
+    }
+    all
+}
+
+fn unslashed(text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((byte, after)) = rest.split_first() {
+        rest = after;
+        let escape = (*byte == b'\\').then(|| after.split_first()).flatten();
+        let Some((kind, behind)) = escape else {
+            out.push(*byte);
+            continue;
+        };
+        rest = behind;
+        match kind {
+            b'n' => out.push(b'\n'),
+            b't' => out.push(b'\t'),
+            b'r' => out.push(b'\r'),
+            b'b' => out.push(8),
+            b'f' => out.push(12),
+            b'u' => {
+                let unit = |from: &[u8]| -> Option<u16> {
+                    let digits = std::str::from_utf8(from.get(..4)?).ok()?;
+                    u16::from_str_radix(digits, 16).ok()
+                };
+                let Some(first) = unit(behind) else { continue };
+                rest = behind.get(4..).unwrap_or_default();
+                let second = rest.strip_prefix(b"\\u").and_then(unit);
+                let mut units = vec![first];
+                units.extend(second.filter(|_| (0xd800..0xdc00).contains(&first)));
+                if units.len() > 1 {
+                    rest = rest.get(6..).unwrap_or_default();
+                }
+                out.extend_from_slice(String::from_utf16_lossy(&units).as_bytes());
+            }
+            other => out.push(*other),
+        }
+    }
+    out
+}
+
 /// Whether an event ends here (HTML, "Server-sent events": an empty line dispatches).
 fn ends_event(text: &[u8]) -> bool {
     [&b"\n\n"[..], b"\r\n\r\n", b"\r\r"].iter().any(|end| text.ends_with(end))
+}
+
+/// Bytes that one byte has at most in escapes (`\u0041`).
+const ESCAPED: usize = 6;
+const MOST_PAST: usize = 64 << 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escapes_are_undone() {
+        let read = |text: &str| {
+            let all = readings(text.as_bytes());
+            all.iter().map(|one| String::from_utf8_lossy(one).into_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(read(r#"a\u0050b\n\"\ud83d\ude00"#), ["aPb\n\"\u{1f600}"]);
+        assert_eq!(read("a%20b+c%zz"), ["a b c%zz"]);
+        assert!(read("plain").is_empty());
+    }
 }

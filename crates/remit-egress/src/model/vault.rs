@@ -55,6 +55,12 @@ impl Vault {
         Self { key, limit, known: Mutex::default() }
     }
 
+    /// Knows a value before it is met: an answer may name its pseudonym first, where the vendor
+    /// keeps the conversation. `false` where there is no room.
+    pub fn learn(&self, value: &str, class: &DataClass) -> bool {
+        self.pseudonym(value, class).is_ok()
+    }
+
     /// How many values it holds.
     pub fn len(&self) -> usize {
         self.lock().of_text.len()

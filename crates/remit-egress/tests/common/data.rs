@@ -36,7 +36,9 @@ impl Detector for Values {
         let most = self.reach().saturating_sub(1).min(text.len());
         let begins = |count: &usize| {
             let end = &text[text.len() - count..];
-            self.0.iter().any(|(value, _)| value.as_bytes().starts_with(end))
+            self.0
+                .iter()
+                .any(|(value, _)| value.len() > *count && value.as_bytes().starts_with(end))
         };
         (1..=most).rev().find(begins).unwrap_or(0)
     }

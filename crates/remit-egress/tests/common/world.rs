@@ -109,7 +109,11 @@ impl World {
     fn inspection(&self) -> Option<Inspection> {
         let (rules, values) = self.data.clone()?;
         let quarantine = Arc::clone(&self.quarantine) as Arc<dyn remit_egress::Quarantine>;
-        let inspector = Arc::new(DataInspector::new(rules, values));
+        let inspector = Arc::new(DataInspector::new(
+            rules,
+            values,
+            Arc::new(remit_egress::model::Vault::new(&[7; 32])),
+        ));
         Some(Inspection { inspector, quarantine: Some(quarantine) })
     }
 

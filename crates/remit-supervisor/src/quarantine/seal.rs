@@ -60,6 +60,16 @@ impl SealKey {
         Ticket::of(bytes)
     }
 
+    /// A key for another purpose.
+    pub(super) fn derived(&self, purpose: &[u8], of: &[u8]) -> [u8; 32] {
+        let mut context = hmac::Context::with_key(&self.0);
+        context.update(purpose);
+        context.update(of);
+        let mut bytes = [0; 32];
+        bytes.copy_from_slice(context.sign().as_ref());
+        bytes
+    }
+
     /// Encrypts.
     pub(super) fn seal(&self, ticket: &Ticket, plain: &[u8]) -> io::Result<Vec<u8>> {
         let mut salt = [0; SALT];
@@ -100,10 +110,8 @@ impl SealKey {
     }
 
     fn key(&self, salt: &[u8]) -> io::Result<LessSafeKey> {
-        let mut context = hmac::Context::with_key(&self.0);
-        context.update(b"remit quarantine seal 1\0");
-        context.update(salt);
-        UnboundKey::new(&CHACHA20_POLY1305, context.sign().as_ref())
+        let bytes = self.derived(b"remit quarantine seal 1\0", salt);
+        UnboundKey::new(&CHACHA20_POLY1305, &bytes)
             .map(LessSafeKey::new)
             .map_err(|_| io::Error::other("a key could not be derived"))
     }

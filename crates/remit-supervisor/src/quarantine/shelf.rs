@@ -41,6 +41,12 @@ impl Shelf {
         Ok(Self { folder, key, context, turn: Mutex::default() })
     }
 
+    /// The key of the agent's pseudonyms: the same in every session, so that a conversation that
+    /// is taken up again goes on with the pseudonyms that it has.
+    pub(crate) fn pseudonym_key(&self) -> [u8; 32] {
+        self.key.derived(b"remit pseudonyms 1\0", self.agent().as_bytes())
+    }
+
     /// The agent without its version: a release outlives an update.
     fn agent(&self) -> &str {
         self.context.agent_id.split(':').next().unwrap_or_default()
