@@ -3,6 +3,8 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 mod agree;
+mod answers;
 mod apis;
 mod conversation;
+mod requests;
 mod support;
