@@ -161,9 +161,9 @@ fn documents_lines_and_texts_are_restored() {
     let read = json.replace(r#"\"@\""#, &format!(r#"\"{twice}\""#)).replace('@', once);
     assert_restored("application/json", json, &read);
     assert_restored("application/problem+json; charset=utf-8", json, &read);
-    let lines = format!("{{\"a\":\"@\"}}\n\nno JSON\n{{\"b\":\"@\"}}");
+    let lines = "{\"a\":\"@\"}\n\nno JSON\n{\"b\":\"@\"}";
     for content_type in ["application/x-jsonl", "application/octet-stream", ""] {
-        assert_restored(content_type, &lines, &lines.replace('@', once));
+        assert_restored(content_type, lines, &lines.replace('@', once));
     }
     assert_restored("text/plain", "é@é PII- @", "ésay \"hi\" to Zoëé PII- say \"hi\" to Zoë");
     let array = "[ {\"a\":\"@]\"},\r\n 1, \"@\", [\"]\"], {\"b\":\"\\\"@\"} ]\n";

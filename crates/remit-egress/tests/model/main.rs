@@ -5,6 +5,7 @@
 mod agree;
 mod answers;
 mod apis;
+mod captured;
 mod conversation;
 mod requests;
 mod support;

@@ -150,13 +150,7 @@ impl Api for Invoke {
     }
 
     fn read(&self, stream: &[u8], thinking: &str) -> Answer {
-        let inner = |(name, payload): (String, Value)| {
-            assert_eq!(name, "chunk");
-            let bytes = STANDARD.decode(payload["bytes"].as_str().expect("bytes")).expect("base64");
-            serde_json::from_slice(&bytes).expect("an event")
-        };
-        let events: Vec<Value> = frames(stream).into_iter().map(inner).collect();
-        anthropic::read(&events, thinking)
+        anthropic::read(&unwrapped(stream), thinking)
     }
 
     fn messages(&self, answer: &Answer, thinking: &str, result: &str) -> Vec<Value> {
@@ -192,8 +186,18 @@ pub(crate) fn frame(name: &str, payload: &Value) -> Vec<u8> {
     all
 }
 
+/// The model's own events inside the frames of a stream.
+pub(crate) fn unwrapped(stream: &[u8]) -> Vec<Value> {
+    let inner = |(name, payload): (String, Value)| {
+        assert_eq!(name, "chunk");
+        let bytes = STANDARD.decode(payload["bytes"].as_str().expect("bytes")).expect("base64");
+        serde_json::from_slice(&bytes).expect("an event")
+    };
+    frames(stream).into_iter().map(inner).collect()
+}
+
 /// The frames of a stream, with their event's name. Asserts every length and checksum.
-fn frames(mut stream: &[u8]) -> Vec<(String, Value)> {
+pub(crate) fn frames(mut stream: &[u8]) -> Vec<(String, Value)> {
     let number = |bytes: &[u8]| u32::from_be_bytes(bytes[..4].try_into().expect("four"));
     let mut all = Vec::new();
     while !stream.is_empty() {
