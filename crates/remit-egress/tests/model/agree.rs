@@ -3,13 +3,29 @@
 use proptest::prelude::*;
 
 use crate::{
-    apis::{Api, anthropic::Anthropic, chat::Chat, responses::Responses},
+    apis::{
+        Api,
+        anthropic::Anthropic,
+        bedrock::{Converse, Invoke},
+        chat::Chat,
+        gemini::Gemini,
+        responses::{Responses, Socket},
+    },
     conversation::hold,
     support::{LOOK_ALIKE, VALUES},
 };
 
 fn apis() -> Vec<Box<dyn Api>> {
-    vec![Box::new(Anthropic), Box::new(Chat), Box::new(Responses)]
+    vec![
+        Box::new(Anthropic),
+        Box::new(Chat),
+        Box::new(Responses),
+        Box::new(Socket),
+        Box::new(Gemini { array: false }),
+        Box::new(Gemini { array: true }),
+        Box::new(Converse),
+        Box::new(Invoke),
+    ]
 }
 
 /// Every value, at the beginning, at the end, beside another one and beside what looks like one.
@@ -27,7 +43,7 @@ fn everything() -> String {
 #[test]
 fn both_ends_agree_however_the_stream_is_cut() {
     for api in apis() {
-        for size in 1..=40 {
+        for size in (1..=20).chain([33, 40]) {
             hold(&*api, &[&everything(), "and again Ada Lovelace"], size, 1000, false);
         }
         for size in (1..=64).chain([500, 100_000]) {

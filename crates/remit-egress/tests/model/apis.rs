@@ -2,10 +2,15 @@
 //! client that puts its answer together.
 
 use remit_core::ModelApi;
+use remit_egress::model::Masker;
 use serde_json::{Value, json};
 
+use crate::support::restored;
+
 pub(crate) mod anthropic;
+pub(crate) mod bedrock;
 pub(crate) mod chat;
+pub(crate) mod gemini;
 pub(crate) mod responses;
 
 /// What the server says in one answer.
@@ -24,6 +29,10 @@ pub(crate) trait Api {
     fn api(&self) -> ModelApi;
     fn content_type(&self) -> &'static str {
         "text/event-stream"
+    }
+    /// What reaches the agent of a stream that arrives in pieces of `cut` bytes.
+    fn restore(&self, masker: &Masker, stream: &[u8], cut: usize) -> Vec<u8> {
+        restored(masker.response(self.api(), Some(self.content_type())), stream, cut)
     }
     /// A message of the person.
     fn user(&self, text: &str) -> Value;

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::{
     apis::{Answer, Api, History, echo},
-    support::{ascii, assert_masked, assert_restored, masker, restored},
+    support::{ascii, assert_masked, assert_restored, masker},
 };
 use remit_egress::model::ModelRequest;
 
@@ -42,8 +42,7 @@ pub(crate) fn hold(api: &dyn Api, texts: &[&str], size: usize, cut: usize, spell
 
         let answer = echo(&told);
         let stream = api.stream(&answer, size);
-        let unmasker = masker.response(api.api(), Some(api.content_type()));
-        let stream = restored(unmasker, &stream, cut);
+        let stream = api.restore(&masker, &stream, cut);
         let read = api.read(&stream, &answer.text);
 
         // The agent sees real values only, and JSON that is JSON.

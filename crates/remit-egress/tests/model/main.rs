@@ -3,6 +3,9 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 mod agree;
+mod answers;
 mod apis;
+mod captured;
 mod conversation;
+mod requests;
 mod support;

@@ -9,14 +9,17 @@ use base64::{
 };
 
 impl Search<'_> {
-    /// Searches bytes of any kind.
-    pub(super) fn data(&mut self, bytes: &[u8]) {
+    /// Searches bytes of any kind; true when something is found.
+    pub(super) fn data(&mut self, bytes: &[u8]) -> bool {
         let least = if std::str::from_utf8(bytes).is_ok() { 0 } else { BY_CHANCE };
+        let mut found = false;
         for finding in self.masker.detector.find(bytes) {
             if finding.range.len() >= least {
                 self.count(&finding.class, Place::Data);
+                found = true;
             }
         }
+        found
     }
 
     /// Searches what a `data:` URL holds (RFC 2397); false when it is not base64.
@@ -57,9 +60,10 @@ impl Search<'_> {
         let Ok(bytes) = GeneralPurpose::new(alphabet, config).decode(text) else {
             return false;
         };
-        self.data(&bytes);
-        // Plain text may happen to be base64 as well.
-        self.fixed(text, PLAIN);
+        if !self.data(&bytes) {
+            // Plain text may happen to be base64 as well.
+            self.fixed(text, PLAIN);
+        }
         true
     }
 }

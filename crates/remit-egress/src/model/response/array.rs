@@ -89,7 +89,7 @@ impl Json {
                     out.extend_from_slice(&made.json);
                 }
             }
-            if outside && (self.depth <= 1) {
+            if outside && self.depth <= 1 && !self.in_string {
                 out.extend_from_slice(&[*byte]);
                 continue;
             }

@@ -178,6 +178,10 @@ impl Plan {
                     let text = tape.member(delta, what);
                     self.push(tape, text, Slot::new(what, choice, 0), 0, wrap(what));
                 }
+                if tape.string(delta, "content").is_some_and(|text| !text.is_empty()) {
+                    // Whoever speaks has thought.
+                    self.ends.extend(CHAT_THOUGHTS.map(|what| Ends::What(what, choice)));
+                }
                 let legacy = tape.path(delta, &["function_call", "arguments"]);
                 let slot = Slot::new("function_call", choice, 0);
                 self.push(tape, legacy, slot, 1, wrap("function_call"));
@@ -322,5 +326,7 @@ impl Slot {
     }
 }
 
+/// Texts of a Chat delta that come before what is said.
+const CHAT_THOUGHTS: [&str; 2] = ["reasoning_content", "reasoning"];
 /// Texts of a Chat delta.
 const CHAT_TEXTS: [&str; 4] = ["content", "refusal", "reasoning_content", "reasoning"];

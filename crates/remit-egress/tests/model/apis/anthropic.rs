@@ -56,6 +56,10 @@ impl Api for Anthropic {
             let content = &message["content"];
             if message["role"] == "assistant" {
                 assert_eq!(content[0]["signature"], SIGNATURE);
+                assert_eq!(
+                    content[0]["thinking"], content[1]["text"],
+                    "thinking came back changed"
+                );
                 answers.push(Answer {
                     text: content[1]["text"].as_str().expect("text").to_owned(),
                     arguments: content[2]["input"].to_string(),

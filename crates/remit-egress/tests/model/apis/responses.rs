@@ -1,6 +1,7 @@
 //! OpenAI Responses: every text comes in parts and three times whole.
 
 use remit_core::ModelApi;
+use remit_egress::model::{LENGTH, Masker};
 use serde_json::{Value, json};
 
 use super::{Answer, Api, History, event, events, parts};
@@ -68,6 +69,61 @@ impl Api for Responses {
             }
         }
         (latest, answers)
+    }
+}
+
+/// The same events as WebSocket messages; here a line each.
+pub(crate) struct Socket;
+
+impl Api for Socket {
+    fn name(&self) -> &'static str {
+        "responses over WebSocket"
+    }
+
+    fn api(&self) -> ModelApi {
+        ModelApi::OpenAi
+    }
+
+    fn restore(&self, masker: &Masker, stream: &[u8], _cut: usize) -> Vec<u8> {
+        let mut socket = masker.socket(ModelApi::OpenAi);
+        let mut out = Vec::new();
+        for message in stream.split_inclusive(|byte| *byte == b'\n') {
+            for mut message in socket.message(message.trim_ascii_end().to_vec()) {
+                assert!(socket.held() < LENGTH);
+                message.push(b'\n');
+                out.extend(message);
+            }
+        }
+        assert!(socket.finish().is_empty());
+        out
+    }
+
+    fn user(&self, text: &str) -> Value {
+        Responses.user(text)
+    }
+
+    fn body(&self, history: &History) -> String {
+        format!(r#"{{"type":"response.create","model":"gpt","input":[{}] }}"#, history.join(","))
+    }
+
+    fn stream(&self, answer: &Answer, size: usize) -> Vec<u8> {
+        let line = |data: &Value| format!("{data}\n");
+        events_of(answer, size).iter().map(line).collect::<String>().into_bytes()
+    }
+
+    fn read(&self, stream: &[u8], _thinking: &str) -> Answer {
+        let text = std::str::from_utf8(stream).expect("text");
+        let events: Vec<Value> =
+            text.lines().map(|line| serde_json::from_str(line).expect("an event")).collect();
+        read(&events)
+    }
+
+    fn messages(&self, answer: &Answer, thinking: &str, result: &str) -> Vec<Value> {
+        Responses.messages(answer, thinking, result)
+    }
+
+    fn told(&self, body: &Value) -> (String, Vec<Answer>) {
+        Responses.told(body)
     }
 }
 
