@@ -27,6 +27,12 @@ pub enum Action {
     HttpRequest,
     /// The response to an HTTP request.
     HttpResponse,
+    /// One call of a model API: what was masked, and how it ended.
+    ModelCall,
+    /// A payload was put into quarantine.
+    QuarantineHold,
+    /// A person released or rejected what is in quarantine.
+    QuarantineDecision,
     /// A person is asked.
     ApprovalRequest,
     /// A person (or a timeout) answered.
@@ -57,6 +63,9 @@ impl Action {
             Self::ResolveName => "resolve_name",
             Self::HttpRequest => "http_request",
             Self::HttpResponse => "http_response",
+            Self::ModelCall => "model_call",
+            Self::QuarantineHold => "quarantine_hold",
+            Self::QuarantineDecision => "quarantine_decision",
             Self::ApprovalRequest => "approval_request",
             Self::ApprovalDecision => "approval_decision",
             Self::Grant => "grant",
@@ -74,6 +83,7 @@ impl Action {
             Self::SessionStart
                 | Self::SessionEnd
                 | Self::ApprovalDecision
+                | Self::QuarantineDecision
                 | Self::Grant
                 | Self::RevokeGrant
                 | Self::Contain

@@ -4,7 +4,7 @@ use std::{ops::Range, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use crate::Host;
+use crate::{Host, RuleRef};
 
 /// A class of findings, or a group of classes: `EMAIL`, `pii`, `EXACT:customers` (contract, "DLP
 /// classes").
@@ -82,6 +82,12 @@ pub trait Detector: Send + Sync {
     /// Bytes that one finding spans at most: whoever searches a stream keeps that many, less one,
     /// from one chunk to the next.
     fn reach(&self) -> usize;
+
+    /// Bytes at the end of `text` that may begin a finding whose end is not there yet: whoever
+    /// must stop a finding keeps them until more has come. Never more than `reach() - 1`.
+    fn undecided(&self, text: &[u8]) -> usize {
+        text.len().min(self.reach().saturating_sub(1))
+    }
 }
 
 /// Which way data goes, as the agent sees it.
@@ -121,6 +127,54 @@ impl DataAction {
             Self::Redact => "redact",
             Self::Quarantine => "quarantine",
             Self::Block => "block",
+        }
+    }
+}
+
+/// What a manifest says about one class or group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DataRule {
+    /// The class or group.
+    pub class: DataClass,
+    /// What happens to its findings.
+    pub action: DataAction,
+    /// Where it stands.
+    pub at: Arc<RuleRef>,
+}
+
+/// What happens to findings, by direction and class.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DataRules {
+    /// What comes in.
+    pub inputs: Vec<DataRule>,
+    /// What goes out.
+    pub outputs: Vec<DataRule>,
+}
+
+impl DataRules {
+    /// What happens to findings of `class`, and the rule that says so. A rule about the class
+    /// itself beats one about its group; without either, secrets do not go out, and everything
+    /// else is recorded.
+    pub fn action(
+        &self,
+        direction: Direction,
+        class: &DataClass,
+    ) -> (DataAction, Option<&DataRule>) {
+        let rules = self.of(direction);
+        let own = rules.iter().find(|rule| rule.class == *class);
+        let rule = own.or_else(|| rules.iter().find(|rule| rule.class.covers(class)));
+        let default = match (direction, class.group()) {
+            (Direction::Output, DataGroup::Secrets) => DataAction::Block,
+            _ => DataAction::Alert,
+        };
+        (rule.map_or(default, |rule| rule.action), rule)
+    }
+
+    /// The rules of one direction.
+    pub fn of(&self, direction: Direction) -> &[DataRule] {
+        match direction {
+            Direction::Input => &self.inputs,
+            Direction::Output => &self.outputs,
         }
     }
 }
@@ -204,5 +258,25 @@ mod tests {
         assert_eq!(class("API_KEY").group(), DataGroup::Secrets);
         assert_eq!(DataClass::parse("email"), None);
         assert_eq!(DataClass::parse("EXACT:"), None);
+    }
+
+    #[test]
+    fn the_class_beats_its_group_and_secrets_stay_in_by_default() {
+        let class = |text| DataClass::parse(text).expect(text);
+        let at = Arc::new(RuleRef {
+            pointer: String::new(),
+            line: 0,
+            column: 0,
+            source: crate::RuleSource::Manifest,
+        });
+        let rule = |text, action| DataRule { class: class(text), action, at: Arc::clone(&at) };
+        let outputs = vec![rule("pii", DataAction::Redact), rule("EMAIL", DataAction::Allow)];
+        let rules = DataRules { inputs: Vec::new(), outputs };
+        let action = |direction, text| rules.action(direction, &class(text)).0;
+        assert_eq!(action(Direction::Output, "EMAIL"), DataAction::Allow);
+        assert_eq!(action(Direction::Output, "PERSON"), DataAction::Redact);
+        assert_eq!(action(Direction::Output, "API_KEY"), DataAction::Block);
+        assert_eq!(action(Direction::Input, "API_KEY"), DataAction::Alert);
+        assert_eq!(action(Direction::Output, "CANARY"), DataAction::Alert);
     }
 }

@@ -11,7 +11,7 @@ use std::{
 
 use crate::{
     AccessRequest, Action, Answer, AnswerReceiver, ApprovalId, ApprovalRequest, Approver,
-    AuditError, AuditSink, Clock, CorrelationId, Decision, Durability, Effect, EventId,
+    AuditError, AuditSink, Clock, CorrelationId, DataClass, Decision, Durability, Effect, EventId,
     HostTraffic, Obligation, Outcome, Pdp, ReasonCode, Record, Resource, RuleRef, SessionContext,
     Suggestion, Timestamp,
 };
@@ -67,6 +67,17 @@ pub struct Denial {
     pub resource: String,
     /// What more the program may know of it: fixed words, which tell nothing of the machine.
     pub detail: Option<&'static str>,
+    /// What was found in it, where that is the reason.
+    pub data: Option<Box<DataDenial>>,
+}
+
+/// Findings that a payload was refused or held for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DataDenial {
+    /// Their classes.
+    pub classes: Vec<DataClass>,
+    /// The ticket, where it is held.
+    pub ticket: Option<String>,
 }
 
 /// The guard's answer.
@@ -164,6 +175,37 @@ impl Guard {
         let correlation = request.correlation.clone().unwrap_or_else(|| self.correlate());
         let decision = Decision::deny(reason, None, 0);
         let record = self.record(request, &correlation, &decision, Outcome::Denied, None);
+        // A refusal stands whether or not it could be written.
+        let _ = self.append(&record);
+        deny(decision, record)
+    }
+
+    /// Records what was found in, or done to, something that was decided on before: `request` is
+    /// its question, `decision` the rule about the finding.
+    ///
+    /// # Errors
+    /// [`AuditError`]: what is recorded must not happen.
+    pub fn note_finding(
+        &self,
+        request: &AccessRequest,
+        decision: &Decision,
+        outcome: Outcome,
+    ) -> Result<EventId, AuditError> {
+        let correlation = request.correlation.clone().unwrap_or_else(|| self.correlate());
+        let record = self.record(request, &correlation, decision, outcome, None);
+        self.append(&record)?;
+        Ok(record.event_id)
+    }
+
+    /// [`Guard::refuse`], naming the rule that made the refusal, with an outcome of its own.
+    pub fn refuse_by(
+        &self,
+        request: &AccessRequest,
+        decision: Decision,
+        outcome: Outcome,
+    ) -> Denial {
+        let correlation = request.correlation.clone().unwrap_or_else(|| self.correlate());
+        let record = self.record(request, &correlation, &decision, outcome, None);
         // A refusal stands whether or not it could be written.
         let _ = self.append(&record);
         deny(decision, record)
@@ -391,6 +433,7 @@ fn deny(decision: Decision, record: Record) -> Denial {
         event: record.event_id,
         resource: record.resource,
         detail: None,
+        data: None,
     }
 }
 

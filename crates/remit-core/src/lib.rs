@@ -25,9 +25,11 @@ mod traffic;
 
 pub use action::{Action, Outcome};
 pub use answer::{AnswerReceiver, AnswerSender, answer_channel};
-pub use data::{DataAction, DataClass, DataGroup, Detector, Direction, Finding, ModelApi};
+pub use data::{
+    DataAction, DataClass, DataGroup, DataRule, DataRules, Detector, Direction, Finding, ModelApi,
+};
 pub use decision::{Decision, Effect, RuleRef, RuleSource, Suggestion};
-pub use guard::{Denial, Guard, GuardPorts, Pending, Permit, Verdict};
+pub use guard::{DataDenial, Denial, Guard, GuardPorts, Pending, Permit, Verdict};
 pub use host::{Host, HostError, HostPattern};
 pub use ids::{ApprovalId, CorrelationId, EventId, GrantId, IdError, SessionId};
 pub use obligation::{AddressRule, Obligation, TlsMode};

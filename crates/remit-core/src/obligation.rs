@@ -5,6 +5,8 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+use crate::ModelApi;
+
 /// How connections to a host are treated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -39,6 +41,8 @@ pub enum Obligation {
     Tls(TlsMode),
     /// Which addresses the name may have (on `connect`).
     Addresses(AddressRule),
+    /// Which model API the host speaks (on `connect`).
+    Model(ModelApi),
     /// The change to this version-control configuration file must be judged by its content.
     JudgeConfig,
 }

@@ -85,6 +85,28 @@ reasons! {
     LimitReached = "limit_reached": "a limit of the manifest was reached",
     /// The record could not be written, so nothing may happen.
     AuditUnavailable = "audit_unavailable": "the audit log cannot be written, so nothing may happen",
+    /// Findings that are only recorded.
+    DataFound = "data_found": "it contains data of a class that is recorded",
+    /// Findings that were taken out.
+    DataRedacted = "data_redacted": "data of a class that the manifest redacts was taken out of it",
+    /// Findings that were replaced by stand-ins.
+    DataMasked = "data_masked": "data of a class that the manifest masks was replaced in it",
+    /// Findings that must not pass.
+    DataBlocked = "data_blocked": "it contains data of a class that may not pass",
+    /// Findings that wait for a person.
+    DataHeld = "data_held": "it contains data of a class that waits in quarantine until a person has released it; then repeat it",
+    /// A person released it.
+    DataReleased = "data_released": "a person released it from quarantine",
+    /// A person rejected it.
+    DataRejected = "data_rejected": "a person rejected it in quarantine",
+    /// Findings to mask, where nothing can be masked.
+    MaskElsewhere = "mask_elsewhere": "it contains data that is sent masked only, and masking works in the bodies of model hosts only",
+    /// Findings to mask in a place where nothing can be replaced.
+    Unmaskable = "unmaskable": "it contains data that is sent masked only, where it cannot be masked",
+    /// A body that cannot be looked into.
+    BodyUnreadable = "body_unreadable": "the body cannot be decoded, and what cannot be inspected does not pass",
+    /// A body that cannot be held whole.
+    BodyTooLarge = "body_too_large": "the body is larger than can be inspected as a whole",
     /// Part of a session's life.
     SessionLife = "session_life": "part of the session's life",
     /// The supervisor ended or lost the session.

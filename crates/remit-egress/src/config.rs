@@ -9,7 +9,7 @@ use std::{
 use remit_core::Guard;
 use tokio::sync::watch;
 
-use crate::{Authority, Reach, Resolver, UpstreamTrust};
+use crate::{Authority, Inspector, Quarantine, Reach, Resolver, UpstreamTrust};
 
 /// Creates sockets inside a session's network namespace. The namespace routes `198.18.0.0/15` to
 /// its own loopback, so every address of it can be bound.
@@ -25,6 +25,14 @@ pub trait SessionNet: Send + Sync {
     /// # Errors
     /// The operating system's.
     fn datagram(&self, at: SocketAddrV4) -> io::Result<UdpSocket>;
+}
+
+/// Who looks into bodies, and where those go that must wait.
+pub struct Inspection {
+    /// Says what exchanges pass.
+    pub inspector: Arc<dyn Inspector>,
+    /// Where held payloads wait; without one they are refused.
+    pub quarantine: Option<Arc<dyn Quarantine>>,
 }
 
 /// The transparent form's parts.
@@ -45,6 +53,8 @@ pub struct EgressConfig {
     pub policy_changed: watch::Receiver<u64>,
     /// Bytes that the session may send in total.
     pub egress_bytes: Option<u64>,
+    /// What bodies pass; `None`: they stream untouched.
+    pub inspection: Option<Inspection>,
 }
 
 /// The explicit proxy's parts; see [`EgressConfig`].
@@ -63,4 +73,6 @@ pub struct ExplicitConfig {
     pub policy_changed: watch::Receiver<u64>,
     /// Bytes that the clients may send in total.
     pub egress_bytes: Option<u64>,
+    /// What bodies pass; `None`: they stream untouched.
+    pub inspection: Option<Inspection>,
 }

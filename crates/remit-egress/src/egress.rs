@@ -35,9 +35,11 @@ impl Egress {
             reach,
             policy_changed,
             egress_bytes,
+            inspection,
         } = config;
         let _entered = runtime.enter();
-        let engine = Engine::new(guard, authority, trust, resolver, reach, egress_bytes)?;
+        let engine =
+            Engine::new(guard, authority, trust, resolver, reach, egress_bytes, inspection)?;
         let directory = Directory::new(Arc::clone(&engine), Arc::clone(&net));
         let mut tasks = serve_names(&directory, &*net)?;
         let on_policy = {

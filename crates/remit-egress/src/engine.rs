@@ -3,13 +3,13 @@
 use std::{io, sync::Arc, time::Duration};
 
 use remit_core::{
-    AccessRequest, Action, AddressRule, Denial, Guard, Host, Obligation, Permit, ReasonCode,
-    Resource, TlsMode,
+    AccessRequest, Action, AddressRule, Denial, Guard, Host, ModelApi, Obligation, Permit,
+    ReasonCode, Resource, TlsMode,
 };
 use tokio::sync::{Semaphore, watch};
 
 use crate::{
-    Authority, Reach, Resolver, UpstreamTrust,
+    Authority, Inspection, Reach, Resolver, UpstreamTrust,
     budget::Budget,
     live::{LiveTable, Registered},
     names::SaidNames,
@@ -29,14 +29,19 @@ pub(crate) struct Engine {
     pub(crate) places: Places,
     /// Names that explicit clients spelt.
     said: SaidNames,
+    /// What bodies pass, where anything is looked at.
+    pub(crate) inspection: Option<Arc<Inspection>>,
     /// HTTP/2 streams that may be under way at once: each buffers some of its bodies.
     pub(crate) streams: Arc<Semaphore>,
+    /// KiB of bodies that may be gathered at once.
+    pub(crate) gathering: Arc<Semaphore>,
 }
 
 /// A permitted connection with its duties.
 pub(crate) struct Admission {
     pub(crate) target: Target,
     pub(crate) tls: TlsMode,
+    pub(crate) model: Option<ModelApi>,
     pub(crate) registered: Registered,
 }
 
@@ -48,6 +53,7 @@ impl Engine {
         resolver: Resolver,
         reach: Reach,
         egress_bytes: Option<u64>,
+        inspection: Option<Inspection>,
     ) -> io::Result<Arc<Self>> {
         let budget = Arc::new(Budget::new(egress_bytes));
         let dialer = Dialer::new(Arc::clone(&guard), Arc::clone(&budget), resolver, trust, reach);
@@ -60,7 +66,9 @@ impl Engine {
             budget,
             places: Places::new(),
             said: SaidNames::default(),
+            inspection: inspection.map(Arc::new),
             streams: Arc::new(Semaphore::new(MOST_STREAMS)),
+            gathering: Arc::new(Semaphore::new(GATHERING)),
         }))
     }
 
@@ -105,14 +113,14 @@ impl Engine {
                 return Err(denial);
             }
         };
-        let (tls, rule) = match duties(&permit) {
+        let (tls, rule, model) = match duties(&permit) {
             Some(duties) => duties,
             None => return Err(self.refuse(&request, ReasonCode::UnsupportedProtocol)),
         };
         let now = self.guard.now();
         let registered = self.live.enter((host, port), request, &permit, now, place);
         let target = Target::new(host.clone(), port, rule, permit.correlation);
-        Ok(Admission { target, tls, registered })
+        Ok(Admission { target, tls, model, registered })
     }
 
     /// The same for a name that was not looked up before but came with the connection: resolving
@@ -151,7 +159,8 @@ impl Engine {
 }
 
 /// The duties of a connect permit; `None` when there is one that this point does not know.
-fn duties(permit: &Permit) -> Option<(TlsMode, AddressRule)> {
+fn duties(permit: &Permit) -> Option<(TlsMode, AddressRule, Option<ModelApi>)> {
+    let mut model = None;
     let mut tls = TlsMode::Intercept;
     // Without the duty no address is permitted.
     let mut rule = AddressRule::default();
@@ -159,12 +168,15 @@ fn duties(permit: &Permit) -> Option<(TlsMode, AddressRule)> {
         match duty {
             Obligation::Tls(mode) => tls = *mode,
             Obligation::Addresses(addresses) => rule = addresses.clone(),
+            Obligation::Model(api) => model = Some(*api),
             Obligation::Ports(_) => {}
             _ => return None,
         }
     }
-    Some((tls, rule))
+    Some((tls, rule, model))
 }
 
 const MOST_STREAMS: usize = 1024;
+/// 256 MiB.
+const GATHERING: usize = 256 << 10;
 const SWEEP: Duration = Duration::from_secs(20);

@@ -12,6 +12,7 @@
 
 mod address;
 mod authority;
+mod body;
 mod budget;
 mod config;
 mod connection;
@@ -27,6 +28,7 @@ mod http;
 mod info;
 mod leg;
 mod live;
+pub mod model;
 mod names;
 mod places;
 mod refusal;
@@ -35,10 +37,16 @@ mod sniff;
 mod tls;
 mod traffic;
 mod upstream;
+mod ws;
 
 pub use address::{AddressClass, classify, vet};
 pub use authority::Authority;
-pub use config::{EgressConfig, ExplicitConfig, SessionNet};
+pub use body::{
+    Claim, DataInspector, Excerpt, Exchange, Findings, GATHERED, Gather, HELD, Held, HeldPayload,
+    HoldError, Inspector, MASKED, Message, MessageKind, MessageStage, Output, Quarantine, Socket,
+    Stage, Stages, Stop, Watch,
+};
+pub use config::{EgressConfig, ExplicitConfig, Inspection, SessionNet};
 pub use egress::Egress;
 pub use error::AuthorityError;
 pub use explicit::ExplicitProxy;

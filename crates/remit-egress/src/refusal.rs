@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, Version, header};
 use hyper::ext::ReasonPhrase;
-use remit_core::{Denial, ReasonCode};
+use remit_core::{DataClass, Denial, ReasonCode};
 use serde_json::json;
 
 use crate::http::Payload;
@@ -34,6 +34,9 @@ pub(crate) const fn status(reason: ReasonCode) -> StatusCode {
         ReasonCode::AuthorityMismatch | ReasonCode::SniMismatch => StatusCode::MISDIRECTED_REQUEST,
         ReasonCode::UpstreamFailed | ReasonCode::NameNotFound => StatusCode::BAD_GATEWAY,
         ReasonCode::AuditUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+        // It may be repeated later (RFC 8470, 5.2, in its widest sense).
+        ReasonCode::DataHeld => StatusCode::TOO_EARLY,
+        ReasonCode::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         _ => StatusCode::FORBIDDEN,
     }
 }
@@ -43,8 +46,13 @@ pub(crate) fn body(denial: &Denial) -> Bytes {
     let rule = denial.rule.as_deref();
     let suggestion = denial.suggestion.as_deref();
     let failed = matches!(denial.reason, ReasonCode::UpstreamFailed | ReasonCode::NameNotFound);
-    let value = json!({
-        "error": if failed { "upstream_failed" } else { "denied_by_remit" },
+    let error = match denial.reason {
+        _ if failed => "upstream_failed",
+        ReasonCode::DataHeld => "held_by_remit",
+        _ => "denied_by_remit",
+    };
+    let mut value = json!({
+        "error": error,
         "code": denial.reason.as_str(),
         "message": denial.reason.sentence(),
         "detail": denial.detail,
@@ -57,6 +65,17 @@ pub(crate) fn body(denial: &Denial) -> Bytes {
         "event_id": denial.event.to_string(),
         "resource": denial.resource,
     });
+    if let Some(data) = &denial.data {
+        let classes: Vec<&str> = data.classes.iter().map(DataClass::as_str).collect();
+        value["classes"] = json!(classes);
+        if let Some(ticket) = &data.ticket {
+            value["ticket"] = json!(ticket);
+            value["remedy"] = json!(format!(
+                "a person decides with `remit quarantine show {ticket}` and then `release` or \
+                 `reject`; after a release the same request passes once"
+            ));
+        }
+    }
     let mut text = value.to_string();
     text.push('\n');
     Bytes::from(text)

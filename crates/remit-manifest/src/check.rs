@@ -3,7 +3,7 @@
 use std::{collections::HashMap, net::IpAddr, sync::Arc};
 
 use ipnet::IpNet;
-use remit_core::{DataAction, Host, HostPattern, RuleRef};
+use remit_core::{DataAction, Host, HostPattern, RuleRef, TlsMode};
 
 use crate::{Clash, Execute, FileRule, HostRule, Manifest, Problem, ProgramRule, parse::Cursor};
 
@@ -17,10 +17,14 @@ pub(crate) fn contradictions(cursor: &mut Cursor<'_>, manifest: &Manifest) {
     for rule in &manifest.network.hosts {
         addresses(cursor, rule, manifest.network.block_external);
     }
-    let masked = manifest.dlp.outputs.iter().any(|(_, action)| *action == DataAction::Mask);
+    let masked = manifest.dlp.rules.outputs.iter().any(|rule| rule.action == DataAction::Mask);
     let model = manifest.network.hosts.iter().any(HostRule::is_model);
     if masked && !model {
         cursor.clash("/dlp/outputs", Clash::MaskWithoutModel, None);
+    }
+    let unseen = |rule: &&HostRule| rule.tls == TlsMode::Passthrough && rule.is_model();
+    if let Some(rule) = manifest.network.hosts.iter().find(unseen).filter(|_| masked) {
+        cursor.clash(&rule.at.pointer, Clash::MaskPassthrough, None);
     }
 }
 

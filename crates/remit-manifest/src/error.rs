@@ -127,6 +127,9 @@ pub enum Problem {
     /// Not a name of an environment variable.
     #[error("`{0}` is not the name of an environment variable")]
     VariableName(String),
+    /// A value to look for that stands in every text.
+    #[error("a value of less than {0} bytes would be found everywhere")]
+    ShortValue(usize),
     /// An empty list that would mean nothing, or everything.
     #[error("an empty list means nothing here")]
     EmptyList,
@@ -173,6 +176,11 @@ pub enum Clash {
     /// `mask` without a model host.
     #[error("`mask` works on model hosts only, and no host here is one")]
     MaskWithoutModel,
+    /// `mask` for a model host whose traffic is not read.
+    #[error(
+        "`mask` needs to read this host's traffic, and `tls: \"passthrough\"` leaves it unread"
+    )]
+    MaskPassthrough,
     /// Redaction or staging of the wrong mode.
     #[error("`staged` is about writes; the rule grants reading only")]
     StagedRead,
@@ -232,7 +240,7 @@ impl Problem {
             Self::UnknownWord { .. } => "manifest::unknown_word",
             Self::Version => "manifest::version",
             Self::AgentName(_) => "manifest::agent_name",
-            Self::Text(_) => "manifest::text",
+            Self::Text(_) | Self::ShortValue(_) => "manifest::text",
             Self::Path(_) | Self::PathWildcard | Self::Variable => "manifest::path",
             Self::Host(_) | Self::HostIsUrl => "manifest::host",
             Self::Port => "manifest::port",
@@ -285,6 +293,7 @@ impl Problem {
             Self::Zero => "leave the key out where there is no limit".into(),
             Self::Count(_) => "leave the key out where there is no limit".into(),
             Self::VariableName(_) => "letters, digits and underscores; no value, no `*`".into(),
+            Self::ShortValue(_) => "name more of it, or leave it out".into(),
             Self::EmptyList => "leave the key out, or name something".into(),
             Self::Contradiction { other: Some(place), .. } => {
                 format!("the other one is on line {}; keep one of the two", place.line)

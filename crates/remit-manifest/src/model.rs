@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use ipnet::IpNet;
 use remit_core::{
-    DataAction, DataClass, FileMode, HostPattern, ModelApi, PathScope, RuleRef, Timestamp, TlsMode,
+    DataClass, DataRules, FileMode, HostPattern, ModelApi, PathScope, RuleRef, Timestamp, TlsMode,
 };
 
 use crate::Need;
@@ -316,10 +316,8 @@ pub struct ToolRule {
 /// Data-leak prevention.
 #[derive(Clone, Debug, Default)]
 pub struct Dlp {
-    /// By class, what comes in.
-    pub inputs: Vec<(DataClass, DataAction)>,
-    /// By class, what goes out.
-    pub outputs: Vec<(DataClass, DataAction)>,
+    /// What happens to findings.
+    pub rules: DataRules,
     /// Literal strings that always count as findings.
     pub values: Vec<KnownValue>,
 }

@@ -75,19 +75,29 @@ fn p1_every_key_reaches_the_model_and_needs_name_what_is_not_enforced() {
             "/permissions/fileAccess/0/label",
             "/permissions/fileAccess/1/staged",
             "/permissions/network/egressHosts/4/accepts",
-            "/permissions/network/egressHosts/4/model",
             "/permissions/clipboard/read",
             "/permissions/display",
             "/permissions/secrets",
             "/permissions/tools",
-            "/dlp/inputs",
-            "/dlp/outputs",
-            "/dlp/values",
+            "/dlp/inputs/secrets",
+            "/dlp/outputs/pii",
+            "/dlp/outputs/secrets",
+            "/dlp/outputs/EXACT:customers",
             "/isolation",
         ]
     );
     assert!(manifest.needs().iter().all(|need| need.at.line > 1 && need.at.pointer == need.key));
     assert!(!format!("{manifest:?}").contains("Nightingale"), "literal values are not printed");
+}
+
+#[test]
+fn n4_data_rules_need_a_listed_value_of_their_class() {
+    let text = top(r#""dlp": {"outputs": {"pii": "redact", "secrets": "block", "CANARY": "allow"},
+            "values": [{"value": "Ada Lovelace", "class": "PERSON"}]}"#);
+    let manifest = parse(&text).unwrap();
+    let keys: Vec<&str> = manifest.needs().iter().map(|need| need.key.as_str()).collect();
+    assert_eq!(keys, ["/dlp/outputs/secrets"]);
+    assert_eq!(manifest.dlp.values[0].reveal(), "Ada Lovelace");
 }
 
 #[test]

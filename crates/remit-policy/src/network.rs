@@ -7,7 +7,9 @@ use std::{
 };
 
 use ipnet::IpNet;
-use remit_core::{AddressRule, Decision, Host, HostPattern, Obligation, ReasonCode, Timestamp};
+use remit_core::{
+    AddressRule, Decision, Host, HostPattern, ModelApi, Obligation, ReasonCode, Timestamp,
+};
 use remit_manifest::{HostRule, Network, Present};
 
 use crate::{policy::has_ended, suggest};
@@ -82,7 +84,15 @@ impl NetworkRules {
             let denial = Decision::deny(ReasonCode::AddressRefused, Some(Arc::clone(&shown.at)), 0);
             return suggest::literal(denial, shown, *address);
         }
-        answer(&live, shown).with(Obligation::Tls(shown.tls)).with(Obligation::Addresses(addresses))
+        let decision = answer(&live, shown)
+            .with(Obligation::Tls(shown.tls))
+            .with(Obligation::Addresses(addresses));
+        // Rules of one pattern and port name one API; the vendors' own hosts need no name.
+        let named = live.iter().find_map(|rule| rule.model);
+        match named.or_else(|| ModelApi::of_vendor(host)) {
+            Some(api) => decision.with(Obligation::Model(api)),
+            None => decision,
+        }
     }
 
     pub(crate) fn address(

@@ -20,6 +20,8 @@ pub struct RemitHome {
     pub audit: PathBuf,
     /// One folder for each running session.
     pub sessions: PathBuf,
+    /// Held payloads, encrypted.
+    pub quarantine: PathBuf,
 }
 
 impl RemitHome {
@@ -37,6 +39,7 @@ impl RemitHome {
             config: config.join("remit"),
             audit: state.join("audit"),
             sessions: state.join("sessions"),
+            quarantine: state.join("quarantine"),
         }
     }
 
@@ -46,6 +49,7 @@ impl RemitHome {
             config: root.join("config"),
             audit: root.join("audit"),
             sessions: root.join("sessions"),
+            quarantine: root.join("quarantine"),
         }
     }
 
@@ -53,7 +57,7 @@ impl RemitHome {
     /// followed: that is how a session would meet them.
     pub fn own(&self) -> Vec<PathBuf> {
         let beside = |name: &str| self.audit.with_file_name(name);
-        [&self.config, &self.audit, &self.sessions, &beside("quarantine"), &beside("cache")]
+        [&self.config, &self.audit, &self.sessions, &self.quarantine, &beside("cache")]
             .map(|folder| settled(folder))
             .to_vec()
     }
@@ -64,7 +68,7 @@ impl RemitHome {
     /// # Errors
     /// The operating system's, or `PermissionDenied` for a folder of another person.
     pub fn create(&self) -> io::Result<()> {
-        for folder in [&self.config, &self.audit, &self.sessions] {
+        for folder in [&self.config, &self.audit, &self.sessions, &self.quarantine] {
             fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
             let meta = fs::metadata(folder)?;
             let own = meta.uid() == rustix::process::geteuid().as_raw();

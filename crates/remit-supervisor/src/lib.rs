@@ -9,6 +9,7 @@
 mod approvals;
 mod clock;
 mod control;
+mod data;
 mod ends;
 mod error;
 mod folders;
@@ -19,6 +20,7 @@ mod names;
 mod plan;
 mod programs;
 mod proxy;
+pub mod quarantine;
 mod repositories;
 mod runnable;
 mod running;

@@ -24,6 +24,7 @@ use remit_sandbox::plan::{
 pub(crate) use crate::home::{login_name as user_name, person_home as home_folder};
 use crate::{
     EgressSettings, RemitHome, RunError, SystemClock,
+    data::{self, Data},
     error::Step as _,
     names,
     programs::{self, Entry},
@@ -56,6 +57,7 @@ pub struct Planned {
     pub(crate) asked_programs: Vec<PathBuf>,
     pub(crate) settings: EgressSettings,
     pub(crate) egress_bytes: Option<u64>,
+    pub(crate) data: Data,
     pub(crate) literals: Vec<(Host, Ipv4Addr, Arc<[u16]>)>,
     pub(crate) non_interactive: bool,
     pub(crate) manifest_path: PathBuf,
@@ -76,7 +78,8 @@ impl Planned {
         let mut manifest = Manifest::parse(&source, &variables)?;
         refuse_unsupported(&manifest)?;
         refuse_expired(&manifest)?;
-        let mut warnings = Vec::new();
+        let data = Data::new(&manifest)?;
+        let mut warnings = data::notices(&manifest);
         settle_processors(&manifest, &mut warnings)?;
         let missing = settle_files(&mut manifest, &mut warnings)?;
         let search = programs::search_path();
@@ -139,6 +142,7 @@ impl Planned {
             asked_programs,
             settings,
             egress_bytes: manifest.limits.egress_bytes,
+            data,
             literals,
             non_interactive: request.non_interactive,
             manifest_path: request.manifest.canonicalize().step("open the manifest")?,

@@ -12,7 +12,8 @@ use remit_manifest::{Manifest, ManifestSource, Variables};
 use remit_policy::{Policy, PolicyEnv, PolicyStore};
 
 use crate::{
-    EgressSettings, RemitHome, RunError, SystemClock, error::Step as _, plan::home_folder,
+    EgressSettings, RemitHome, RunError, SystemClock, data::Data, error::Step as _,
+    plan::home_folder,
 };
 
 /// What a person asked for.
@@ -48,6 +49,10 @@ pub fn serve_proxy(
     let manifest = Manifest::parse(&source, &Variables { home: person.clone(), workdir })?;
     crate::plan::refuse_unsupported(&manifest)?;
     crate::plan::refuse_expired(&manifest)?;
+    let data = Data::new(&manifest)?;
+    for notice in crate::data::notices(&manifest) {
+        tracing::warn!("{notice}");
+    }
     let egress = |error: &dyn std::fmt::Display| RunError::Egress(error.to_string());
     let authority = match &request.authority {
         Some((certificate, key)) => {
@@ -111,6 +116,7 @@ pub fn serve_proxy(
         reach: settings.reach(&manifest.network),
         policy_changed: crate::session::policy_changes(&store),
         egress_bytes: manifest.limits.egress_bytes,
+        inspection: data.inspection(&home, guard.session())?,
     };
     let proxy =
         ExplicitProxy::serve(listener, config, runtime.handle()).step("start the egress proxy")?;

@@ -150,6 +150,7 @@ impl Planned {
                 reach: self.settings.reach(&self.manifest.network),
                 policy_changed: policy_changes(&store),
                 egress_bytes: self.egress_bytes,
+                inspection: self.data.inspection(&self.home, &self.context)?,
             },
             runtime.handle(),
         )

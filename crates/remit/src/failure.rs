@@ -6,7 +6,7 @@ use miette::Diagnostic;
 use remit_audit::LogError;
 use remit_core::display_path;
 use remit_manifest::{ManifestErrors, SourceError};
-use remit_supervisor::{ControlError, RunError};
+use remit_supervisor::{ControlError, RunError, quarantine::QuarantineError};
 
 /// A command's failure: shown with its code and what to do, and ends `remit` with `status`.
 #[derive(Debug, thiserror::Error, Diagnostic)]
@@ -85,6 +85,10 @@ pub(crate) enum Failure {
         /// Its reason.
         message: String,
     },
+    /// Something in quarantine.
+    #[error(transparent)]
+    #[diagnostic(code(quarantine::refused), help("`remit quarantine list` shows what is held"))]
+    Quarantine(#[from] QuarantineError),
     /// A time that has passed.
     #[error("{0} has passed")]
     #[diagnostic(code(approval::past), help("name a time to come, or a while such as 10m"))]

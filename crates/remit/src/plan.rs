@@ -1,8 +1,8 @@
 //! What `remit run --dry-run` prints: everything that a session would be given, and its ends.
 
-use std::{path::Path, time::Duration};
+use std::{collections::BTreeMap, path::Path, time::Duration};
 
-use remit_core::{FileMode, HostPattern, Timestamp, TlsMode, display_path};
+use remit_core::{DataRule, FileMode, HostPattern, ModelApi, Timestamp, TlsMode, display_path};
 use remit_manifest::{CpuLimit, FileRule, HostRule, Manifest};
 use remit_sandbox::plan::{ProgramMount, Programs};
 use remit_supervisor::Planned;
@@ -47,6 +47,9 @@ pub(crate) fn text(planned: &Planned) -> String {
     for roots in settings.root_cas() {
         row("trust", format!("{} besides the system's roots", display_path(roots)));
     }
+    for line in data_text(manifest) {
+        row("data", line);
+    }
     row("variables", names(planned).join(", "));
     for limit in limits_text(manifest) {
         row("limit", limit);
@@ -82,6 +85,7 @@ pub(crate) fn json(planned: &Planned) -> Value {
         "hosts": manifest.network.hosts.iter().map(host_json).collect::<Vec<_>>(),
         "block_external": manifest.network.block_external,
         "local_only": manifest.network.local_only,
+        "dlp": data_json(manifest),
         "literals": walls.literals,
         "upstream_proxy": planned.egress_settings().upstream_proxy().map(upstream::json),
         "root_cas": planned.egress_settings().root_cas().iter().map(shown).collect::<Vec<_>>(),
@@ -120,8 +124,52 @@ fn host_text(rule: &HostRule) -> String {
     if rule.tls == TlsMode::Passthrough {
         text.push_str(" (passthrough)");
     }
+    if let Some(api) = api(rule) {
+        text.push_str(&format!(" (model: {api})"));
+    }
     text.push_str(&conditions(rule.ask, rule.expiry));
     text
+}
+
+/// The model API that the host speaks: as the rule says, or as a vendor's own host.
+fn api(rule: &HostRule) -> Option<&'static str> {
+    let vendor = match &rule.pattern {
+        HostPattern::Exact(host) => ModelApi::of_vendor(host),
+        HostPattern::Subdomains(_) => None,
+    };
+    rule.model.or(vendor).map(ModelApi::as_str)
+}
+
+/// What happens to data, by class; values are not printed.
+fn data_text(manifest: &Manifest) -> Vec<String> {
+    let rules = &manifest.dlp.rules;
+    let ways = [("out", &rules.outputs), ("in", &rules.inputs)];
+    let line = |way: &str, rule: &DataRule| {
+        format!("{} {way}: {}", rule.class.as_str(), rule.action.as_str())
+    };
+    let mut all: Vec<String> = ways
+        .iter()
+        .flat_map(|(way, rules)| rules.iter().map(move |rule| line(way, rule)))
+        .collect();
+    let mut listed: BTreeMap<&str, usize> = BTreeMap::new();
+    for value in &manifest.dlp.values {
+        *listed.entry(value.class.as_str()).or_default() += 1;
+    }
+    all.extend(listed.iter().map(|(class, count)| format!("{class}: {count} listed values")));
+    all
+}
+
+fn data_json(manifest: &Manifest) -> Value {
+    let dlp = &manifest.dlp;
+    let list = |rules: &[DataRule]| -> BTreeMap<String, &str> {
+        rules.iter().map(|rule| (rule.class.as_str().to_owned(), rule.action.as_str())).collect()
+    };
+    let classes: Vec<&str> = dlp.values.iter().map(|value| value.class.as_str()).collect();
+    json!({
+        "inputs": list(&dlp.rules.inputs),
+        "outputs": list(&dlp.rules.outputs),
+        "values": classes,
+    })
 }
 
 fn pattern(pattern: &HostPattern) -> String {
@@ -157,6 +205,7 @@ fn host_json(rule: &HostRule) -> Value {
             TlsMode::Intercept => "intercept",
             TlsMode::Passthrough => "passthrough",
         },
+        "model": api(rule),
         "ask": rule.ask,
         "expiry": rule.expiry,
         "rule": rule.at.pointer,

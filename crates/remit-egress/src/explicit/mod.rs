@@ -43,11 +43,13 @@ impl ExplicitProxy {
             reach,
             policy_changed,
             egress_bytes,
+            inspection,
         } = config;
         let _entered = runtime.enter();
         listener.set_nonblocking(true)?;
         let listener = tokio::net::TcpListener::from_std(listener)?;
-        let engine = Engine::new(guard, authority, trust, resolver, reach, egress_bytes)?;
+        let engine =
+            Engine::new(guard, authority, trust, resolver, reach, egress_bytes, inspection)?;
         let tasks = vec![
             runtime.spawn(accept(Arc::clone(&engine), listener)),
             runtime.spawn(Arc::clone(&engine).watch(policy_changed, || {})),

@@ -4,12 +4,12 @@ use std::{io, sync::Arc, time::Duration};
 
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header, uri};
 use hyper::body::{Body as _, Incoming};
-use remit_core::{AccessRequest, Action, Denial, Effect, Permit, ReasonCode, Resource};
+use remit_core::{AccessRequest, Action, Denial, Effect, ModelApi, Permit, ReasonCode, Resource};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::{
     authority::authority,
-    headers,
+    headers, inspected,
     path::{CanonicalPath, canonical},
     payload::{Payload, Tail},
     rest::Rest,
@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     engine::{Admission, Engine},
-    live::Registered,
+    live::{Effecting, Registered},
     refusal::{self, Fault},
     upstream::{PooledSender, Target},
 };
@@ -30,8 +30,22 @@ pub(crate) struct Flow {
     pub(crate) registered: Registered,
     /// The connection is (or the URL says) TLS.
     pub(crate) tls: bool,
+    /// The model API that the host speaks.
+    pub(crate) model: Option<ModelApi>,
     host_header: HeaderValue,
     uri_authority: Option<uri::Authority>,
+}
+
+/// How a request is sent.
+pub(super) struct Sending {
+    /// The program speaks HTTP/2: so may the server.
+    pub(super) h2: bool,
+    /// The body's length is not known.
+    pub(super) chunked: bool,
+    /// The request once more, where it may be asked again.
+    pub(super) spare: Option<Request<Payload>>,
+    /// What becomes of the body when there is no connection to send it on.
+    pub(super) rest: Rest,
 }
 
 /// A request that may be sent.
@@ -42,7 +56,7 @@ struct Permitted {
 
 impl Flow {
     pub(crate) fn new(engine: Arc<Engine>, admission: Admission, tls: bool) -> Self {
-        let Admission { target, registered, .. } = admission;
+        let Admission { target, registered, model, .. } = admission;
         let default = if tls { 443 } else { 80 };
         let mut text = target.host.for_authority();
         if target.port != default {
@@ -51,7 +65,7 @@ impl Flow {
         let host_header =
             HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static(""));
         let uri_authority = text.parse().ok();
-        Self { engine, target, registered, tls, host_header, uri_authority }
+        Self { engine, target, registered, tls, model, host_header, uri_authority }
     }
 
     /// Answers one request. `wire` is there on HTTP/1.
@@ -113,30 +127,49 @@ impl Flow {
         wire: Option<&Arc<Wire>>,
         upgrading: bool,
     ) -> Result<Response<Payload>, Denial> {
-        let h2 = (request.version() == Version::HTTP_2).then(|| self.registered.live.id());
-        let share = if h2.is_some() { Some(self.share().await?) } else { None };
+        let h2 = request.version() == Version::HTTP_2;
+        let share = if h2 { Some(self.share().await?) } else { None };
         let rest = Rest::of(&request);
-        let permitted = match self.decide(&request).await {
+        let Permitted { request: question, permit } = match self.decide(&request).await {
             Ok(permitted) => permitted,
             Err(denial) => {
                 rest.forget(request.into_body());
                 return Err(denial);
             }
         };
-        let mut effecting = self.registered.effecting(permitted.request, &permitted.permit);
+        let inspection = self.engine.inspection.clone();
+        let inspected = inspection.map(|inspection| (inspection, question.clone()));
+        let mut effecting = self.registered.effecting(question, &permit);
         effecting.share = share;
         let effecting = Arc::new(effecting);
         self.registered.live.count_permitted();
+        if let Some((inspection, question)) = inspected {
+            let way = inspected::Way { flow: self, inspection, effecting };
+            return way.forward(request, wire.filter(|_| upgrading), question).await;
+        }
         if upgrading && let Some(wire) = wire {
-            return upgrade::forward(self, request, Arc::clone(wire), effecting).await;
+            return upgrade::forward(self, request, Arc::clone(wire), effecting, None).await;
         }
         let (mut parts, body) = request.into_parts();
         headers::for_server(&mut parts.headers);
         let chunked = !body.is_end_stream() && body.size_hint().exact().is_none();
         // Whoever asks twice for the same asks for nothing more (RFC 9110, 9.2.2).
-        let mut spare =
-            (parts.method.is_idempotent() && body.is_end_stream()).then(|| copy(&parts));
-        let mut request = Request::from_parts(parts, Payload::request(body, &effecting));
+        let spare = (parts.method.is_idempotent() && body.is_end_stream()).then(|| copy(&parts));
+        let request = Request::from_parts(parts, Payload::request(body, &effecting));
+        let sending = Sending { h2, chunked, spare, rest };
+        let (response, tail) = self.send(request, sending, effecting).await?;
+        Ok(respond(response, tail))
+    }
+
+    /// Sends the request, and gives the answer with what its body must hold on to.
+    pub(super) async fn send(
+        &self,
+        mut request: Request<Payload>,
+        sending: Sending,
+        effecting: Arc<Effecting>,
+    ) -> Result<(Response<Incoming>, Tail), Denial> {
+        let Sending { h2, chunked, mut spare, rest } = sending;
+        let h2 = h2.then(|| self.registered.live.id());
         let (mut tries, mut anew) = (MOST_TRIES, false);
         loop {
             let engine = &self.engine;
@@ -170,7 +203,7 @@ impl Flow {
                         Ok(response) => {
                             let kept = Some((Arc::clone(engine), sender, key));
                             let tail = Tail { effecting: Some(effecting), kept, ..Tail::default() };
-                            return Ok(respond(response, tail));
+                            return Ok((response, tail));
                         }
                         Err(mut error) => (error.take_message(), error.into_error()),
                     }
@@ -183,7 +216,7 @@ impl Flow {
                         Ok(response) => {
                             let (effecting, lease) = (Some(effecting), Some(lease));
                             let tail = Tail { effecting, lease, ..Tail::default() };
-                            return Ok(respond(response, tail));
+                            return Ok((response, tail));
                         }
                         Err(mut error) => (error.take_message(), error.into_error()),
                     }
@@ -330,7 +363,7 @@ const MOST_TRIES: usize = 6;
 const SHARE_PATIENCE: Duration = Duration::from_secs(30);
 
 /// The request once more, without a body.
-fn copy(parts: &http::request::Parts) -> Request<Payload> {
+pub(super) fn copy(parts: &http::request::Parts) -> Request<Payload> {
     let mut request = Request::new(Payload::Full(None));
     *request.method_mut() = parts.method.clone();
     *request.uri_mut() = parts.uri.clone();

@@ -8,10 +8,13 @@ mod h2wire;
 mod handshake;
 mod head;
 mod headers;
+mod holding;
+mod inspected;
 mod path;
 mod payload;
 mod rest;
 mod serve;
+mod through;
 mod upgrade;
 mod wire;
 

@@ -12,9 +12,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use remit_core::Denial;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::{
-    flow::Flow, gate::Gate, h2wire::Watched, payload::Payload, rest::Rest, wire::Wire,
-};
+use super::{flow::Flow, gate::Gate, h2wire::Watched, payload::Payload, rest::Rest, wire::Wire};
 use crate::{
     refusal::{self, Fault},
     tls::AgentStream,

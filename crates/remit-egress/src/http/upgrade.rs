@@ -15,7 +15,11 @@ use super::{
     payload::{Payload, Tail},
     wire::Wire,
 };
-use crate::live::Effecting;
+use crate::{
+    body::{Exchange, Socket},
+    live::Effecting,
+    ws,
+};
 
 /// Whether an HTTP/1 request asks for a WebSocket; the strict reader saw the same.
 pub(crate) fn is_asked<B>(request: &Request<B>) -> bool {
@@ -36,6 +40,7 @@ pub(crate) async fn forward(
     mut request: Request<Incoming>,
     wire: Arc<Wire>,
     effecting: Arc<Effecting>,
+    inspected: Option<(Socket, Arc<Exchange>)>,
 ) -> Result<Response<Payload>, Denial> {
     let agent = hyper::upgrade::on(&mut request);
     let (mut parts, body) = request.into_parts();
@@ -43,6 +48,10 @@ pub(crate) async fn forward(
     parts.headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
     parts.headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
     let key = parts.headers.get(header::SEC_WEBSOCKET_KEY).cloned();
+    if inspected.is_some() {
+        // What is compressed could not be looked into.
+        parts.headers.remove(header::SEC_WEBSOCKET_EXTENSIONS);
+    }
     let offered = parts.headers.contains_key(header::SEC_WEBSOCKET_EXTENSIONS);
     let mut request = Request::from_parts(parts, Payload::request(body, &effecting));
     flow.address(&mut request, Version::HTTP_11)?;
@@ -70,14 +79,23 @@ pub(crate) async fn forward(
     parts.headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
     parts.headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
     wire.settle_upgrade(true);
-    tokio::spawn(relay(Arc::clone(&flow), agent, server, effecting));
+    tokio::spawn(relay(Arc::clone(&flow), agent, server, effecting, inspected));
     Ok(Response::from_parts(parts, Payload::Full(None)))
 }
 
-async fn relay(flow: Arc<Flow>, agent: OnUpgrade, server: OnUpgrade, effecting: Arc<Effecting>) {
+async fn relay(
+    flow: Arc<Flow>,
+    agent: OnUpgrade,
+    server: OnUpgrade,
+    effecting: Arc<Effecting>,
+    inspected: Option<(Socket, Arc<Exchange>)>,
+) {
     let relaying = async {
         let (Ok(agent), Ok(server)) = tokio::join!(agent, server) else { return };
         let (mut agent, mut server) = (TokioIo::new(agent), TokioIo::new(server));
+        if let Some((socket, exchange)) = inspected {
+            return ws::relay(exchange, socket, agent, server).await;
+        }
         let _ = copy_bidirectional_with_sizes(&mut agent, &mut server, BUFFER, BUFFER).await;
     };
     tokio::select! {

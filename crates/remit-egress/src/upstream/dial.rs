@@ -212,6 +212,7 @@ impl Dialer {
                 event,
                 resource,
                 detail: Some(cause.words),
+                data: None,
             },
             Err(_) => self.guard.refuse(&request, ReasonCode::AuditUnavailable),
         }

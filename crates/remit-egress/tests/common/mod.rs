@@ -11,6 +11,7 @@
 )]
 
 pub mod client;
+pub mod data;
 pub mod foreign;
 pub mod frames;
 pub mod front;

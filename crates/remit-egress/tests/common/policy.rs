@@ -185,11 +185,15 @@ impl Clock for FakeClock {
 pub struct Trail {
     pub records: Mutex<Vec<Record>>,
     pub broken: AtomicBool,
+    /// Records with this reason cannot be written.
+    pub refuses: Mutex<Option<ReasonCode>>,
 }
 
 impl AuditSink for Trail {
     fn append(&self, record: &Record, _: Durability) -> Result<(), AuditError> {
-        if self.broken.load(Ordering::SeqCst) {
+        if self.broken.load(Ordering::SeqCst)
+            || *self.refuses.lock().unwrap() == Some(record.reason)
+        {
             return Err(AuditError { cause: "full".into() });
         }
         self.records.lock().unwrap().push(record.clone());

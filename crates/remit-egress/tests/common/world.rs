@@ -6,12 +6,15 @@ use std::{
 };
 
 use remit_egress::{
-    Authority, Egress, EgressConfig, ExplicitConfig, ExplicitProxy, Reach, Resolver, SessionNet,
-    UpstreamTrust,
+    Authority, DataInspector, Egress, EgressConfig, ExplicitConfig, ExplicitProxy, Inspection,
+    Reach, Resolver, SessionNet, UpstreamTrust,
 };
 use tokio::sync::watch;
 
+use remit_core::DataRules;
+
 use super::{
+    data::{Shelf, Values},
     origin::World509,
     policy::{FakeClock, Policy, Rule, Trail, guard},
 };
@@ -26,6 +29,9 @@ pub struct World {
     pub hosts: tempfile::NamedTempFile,
     pub limit: Option<u64>,
     pub reach: Mutex<Reach>,
+    /// Rules and values that are looked for.
+    pub data: Option<(DataRules, Arc<Values>)>,
+    pub quarantine: Arc<Shelf>,
     runtime: tokio::runtime::Handle,
     _stop: Option<tokio::sync::oneshot::Sender<()>>,
 }
@@ -55,6 +61,8 @@ impl World {
             hosts: tempfile::NamedTempFile::new().unwrap(),
             limit: None,
             reach: Mutex::new(Reach::Anywhere(None)),
+            data: None,
+            quarantine: Arc::default(),
             runtime,
             _stop: None,
         }
@@ -82,6 +90,7 @@ impl World {
             reach: self.take_reach(),
             policy_changed: self.changed.subscribe(),
             egress_bytes: self.limit,
+            inspection: self.inspection(),
         };
         (ExplicitProxy::serve(listener, config, &self.runtime).unwrap(), address)
     }
@@ -96,12 +105,24 @@ impl World {
             reach: self.take_reach(),
             policy_changed: self.changed.subscribe(),
             egress_bytes: self.limit,
+            inspection: self.inspection(),
         };
         Egress::start(config, &self.runtime).unwrap()
     }
 
     fn take_reach(&self) -> Reach {
         std::mem::replace(&mut *self.reach.lock().unwrap(), Reach::Anywhere(None))
+    }
+
+    fn inspection(&self) -> Option<Inspection> {
+        let (rules, values) = self.data.clone()?;
+        let quarantine = Arc::clone(&self.quarantine) as Arc<dyn remit_egress::Quarantine>;
+        let inspector = Arc::new(DataInspector::new(
+            rules,
+            values,
+            Arc::new(remit_egress::model::Vault::new(&[7; 32])),
+        ));
+        Some(Inspection { inspector, quarantine: Some(quarantine) })
     }
 
     /// Runs `work` on the thread that runs the enforcement point.

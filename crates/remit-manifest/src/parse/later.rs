@@ -1,9 +1,9 @@
-//! Keys whose enforcement does not exist yet: read in full, and listed as needs.
+//! Keys whose enforcement is not there in full: read, and listed as needs where it is missing.
 
 use std::{collections::HashSet, sync::Arc};
 
 use jsonc_parser::ast::Value;
-use remit_core::{DataAction, DataClass};
+use remit_core::{DataAction, DataClass, DataRule};
 
 use super::{
     cursor::{Cursor, Item},
@@ -132,32 +132,28 @@ pub(super) fn dlp(cursor: &mut Cursor<'_>, item: &Item<'_, '_>, needs: &mut Vec<
         return Dlp::default();
     };
     let mut dlp = Dlp::default();
-    let mut need = |cursor: &Cursor<'_>, item: &Item<'_, '_>, empty: bool| {
-        if !empty {
-            needs.push(Need::new(&item.pointer, "data-leak prevention", cursor.at(item)));
-        }
-    };
     if let Some(item) = fields.get("inputs") {
-        dlp.inputs = actions(cursor, &item, true);
-        need(cursor, &item, dlp.inputs.is_empty());
+        dlp.rules.inputs = rules(cursor, &item, true);
     }
     if let Some(item) = fields.get("outputs") {
-        dlp.outputs = actions(cursor, &item, false);
-        need(cursor, &item, dlp.outputs.is_empty());
+        dlp.rules.outputs = rules(cursor, &item, false);
     }
     if let Some(item) = fields.get("values") {
         let items = cursor.array(&item).unwrap_or_default();
         dlp.values = items.iter().filter_map(|item| value(cursor, item)).collect();
-        need(cursor, &item, dlp.values.is_empty());
+    }
+    // Listed values are all that is recognised: a rule about a class without any would say more
+    // than is done.
+    let listed = |class: &DataClass| dlp.values.iter().any(|value| class.covers(&value.class));
+    let all = dlp.rules.inputs.iter().chain(&dlp.rules.outputs);
+    for rule in all.filter(|rule| rule.action != DataAction::Allow && !listed(&rule.class)) {
+        let (key, feature) = (&rule.at.pointer, "recognition of data without listed `values`");
+        needs.push(Need::new(key, feature, Arc::clone(&rule.at)));
     }
     dlp
 }
 
-fn actions(
-    cursor: &mut Cursor<'_>,
-    item: &Item<'_, '_>,
-    inputs: bool,
-) -> Vec<(DataClass, DataAction)> {
+fn rules(cursor: &mut Cursor<'_>, item: &Item<'_, '_>, inputs: bool) -> Vec<DataRule> {
     let words = [
         ("allow", DataAction::Allow),
         ("alert", DataAction::Alert),
@@ -167,7 +163,8 @@ fn actions(
         ("block", DataAction::Block),
     ];
     let expected = "\"allow\", \"alert\", \"mask\", \"redact\", \"quarantine\" or \"block\"";
-    let mut actions = Vec::new();
+    let mut rules = Vec::new();
+    cursor.at(item);
     for (key, item) in cursor.map(item).unwrap_or_default() {
         let class = cursor.class(&item, key);
         let action = cursor.word(&item, expected, &words);
@@ -175,20 +172,30 @@ fn actions(
             let problem = Problem::Contradiction { what: Clash::MaskInputs, other: None };
             cursor.problem(&item, problem);
         }
-        actions.extend(class.zip(action));
+        let at = cursor.at(&item);
+        rules.extend(class.zip(action).map(|(class, action)| DataRule { class, action, at }));
     }
-    actions
+    rules
 }
 
 fn value(cursor: &mut Cursor<'_>, item: &Item<'_, '_>) -> Option<KnownValue> {
     let fields = cursor.object(item, &["value", "class"])?;
-    let value = cursor.required(&fields, "value").and_then(|value| cursor.text(&value, 4096));
+    let value = cursor.required(&fields, "value").and_then(|value| {
+        let text = cursor.text(&value, 4096)?;
+        if text.len() < LEAST_VALUE {
+            cursor.problem(&value, Problem::ShortValue(LEAST_VALUE));
+        }
+        Some(text)
+    });
     let class = cursor.required(&fields, "class").and_then(|class| {
         let text = cursor.string(&class)?;
         cursor.class(&class, text)
     });
     Some(KnownValue::new(&value?, class?))
 }
+
+/// Bytes of the shortest value that is looked for.
+const LEAST_VALUE: usize = 3;
 
 pub(super) fn environment(cursor: &mut Cursor<'_>, item: &Item<'_, '_>) -> Vec<Arc<str>> {
     let mut names = Vec::new();

@@ -67,7 +67,6 @@ fn rule(cursor: &mut Cursor<'_>, item: &Item<'_, '_>, needs: &mut Vec<Need>) -> 
         labels.iter().filter_map(|label| cursor.text(label, 128)).collect()
     });
     let model = fields.get("model").and_then(|model| {
-        needs.push(Need::new(&model.pointer, "model traffic", cursor.at(&model)));
         let words = [
             ("anthropic", ModelApi::Anthropic),
             ("openai", ModelApi::OpenAi),

@@ -138,7 +138,7 @@ pub fn misshapen() -> Vec<(String, &'static str, &'static str)> {
         (top(r#""dlp": {"outputs": {"EMAILS": "mask"}}"#), "unknown_word", "/dlp/outputs/EMAILS"),
         (top(r#""dlp": {"outputs": {"EMAIL": "delete"}}"#), "unknown_word", "/dlp/outputs/EMAIL"),
         (top(r#""dlp": {"inputs": {"EMAIL": "mask"}}"#), "contradiction", "/dlp/inputs/EMAIL"),
-        (top(r#""dlp": {"values": [{"value": "x"}]}"#), "missing_key", "/dlp/values/0"),
+        (top(r#""dlp": {"values": [{"value": "xyz"}]}"#), "missing_key", "/dlp/values/0"),
     ];
     let permissions = [
         (r#""fileAccess": {}"#, "wrong_type", "/fileAccess"),
@@ -268,6 +268,18 @@ pub fn meaningless() -> Vec<(String, &'static str, &'static str)> {
         (top(r#""expiry": "2026-02-30T00:00:00Z""#), "time", "/expiry"),
         (top(r#""agent": "com.acme.agent""#), "duplicate_key", "/agent"),
         (top(r#""dlp": {"outputs": {"pii": "mask"}}"#), "contradiction", "/dlp/outputs"),
+        (
+            top(r#""dlp": {"values": [{"value": "ab", "class": "CANARY"}]}"#),
+            "text",
+            "/dlp/values/0/value",
+        ),
+        (
+            top(
+                r#""permissions": {"network": {"egressHosts": [{"host": "api.openai.com", "tls": "passthrough"}]}}, "dlp": {"outputs": {"pii": "mask"}, "values": [{"value": "Ada", "class": "PERSON"}]}"#,
+            ),
+            "contradiction",
+            "/permissions/network/egressHosts/0",
+        ),
         (top(r#""limits": {"memory": "99999999999TiB"}"#), "size", "/limits/memory"),
     ];
     let permissions = [

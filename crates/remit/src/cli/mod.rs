@@ -3,6 +3,7 @@
 mod audit;
 mod manifest;
 mod people;
+mod quarantine;
 mod run;
 mod why;
 
@@ -17,6 +18,7 @@ pub(crate) use self::{
         ApprovalCommand, ApproveArguments, EgressArguments, KillArguments, SessionCommand,
         ShowArguments, TopArguments,
     },
+    quarantine::{QuarantineCommand, ReleaseArguments, ShowArguments as QuarantineShowArguments},
     run::RunArguments,
     why::WhyArguments,
 };
@@ -37,6 +39,7 @@ Start here:
   remit run --manifest manifest.json -- codex         run an agent under it
   remit approval list                                 what waits for your answer?
   remit top                                           what do my agents do on the network?
+  remit quarantine list                               what was held for sensitive data?
   remit why --path ~/notes --manifest manifest.json   what would happen, and by which rule?
   remit audit verify                                  is the trail whole?
 
@@ -63,6 +66,9 @@ pub(crate) enum Command {
     /// Answer what running agents ask for.
     #[command(subcommand)]
     Approval(ApprovalCommand),
+    /// Look at what was held for sensitive data, and release or reject it.
+    #[command(subcommand)]
+    Quarantine(QuarantineCommand),
     /// List and end running sessions; show what they sent where.
     #[command(subcommand)]
     Session(SessionCommand),

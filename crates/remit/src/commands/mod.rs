@@ -6,6 +6,7 @@ mod doctor;
 mod generate;
 mod manifest;
 mod proxy;
+mod quarantine;
 pub(crate) mod run;
 mod session;
 mod top;
@@ -26,6 +27,7 @@ pub(crate) fn other(command: Command) -> Result<i32, Failure> {
         Command::Why(arguments) => why::run(arguments),
         Command::Audit(command) => audit::run(command),
         Command::Approval(command) => approval::run(command),
+        Command::Quarantine(command) => quarantine::run(command),
         Command::Session(command) => session::run(command),
         Command::Top(arguments) => top::run(&arguments),
         Command::Proxy(arguments) => proxy::run(arguments),

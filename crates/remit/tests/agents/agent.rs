@@ -5,9 +5,10 @@ use std::{ffi::OsString, path::PathBuf};
 use remit_testkit::{Area, ManifestBuilder, npm_tools, program};
 use serde_json::{Value, json};
 
-use crate::place::{Place, command};
+use crate::place::Place;
 
-const TASK: &str = "read notes.txt";
+/// What every agent is asked to do.
+pub const TASK: &str = "read notes.txt";
 
 /// One agent.
 #[derive(Clone, Copy)]
@@ -41,7 +42,7 @@ impl Agent {
     }
 
     /// The command line.
-    pub fn words(self, _: &Place) -> Vec<OsString> {
+    pub fn words(self, task: &str) -> Vec<OsString> {
         let words: &[&str] = match self.kind {
             Kind::Codex => &[
                 "exec",
@@ -50,12 +51,12 @@ impl Agent {
                 "--dangerously-bypass-approvals-and-sandbox",
                 "-c",
                 "model=gpt-5.1-codex",
-                TASK,
+                task,
             ],
-            Kind::OpenCode => &["run", TASK],
+            Kind::OpenCode => &["run", task],
             Kind::ClaudeCode => &[
                 "-p",
-                TASK,
+                task,
                 "--model",
                 "claude-sonnet-4-5",
                 "--allowedTools",
@@ -106,11 +107,10 @@ impl Agent {
         }
     }
 
-    /// What the model answers, turn by turn.
-    pub fn fixture(self, area: &Area) -> Value {
+    /// What the model answers, turn by turn. It reads the notes, runs a command, and says `last`.
+    pub fn fixture(self, area: &Area, shell: &str, last: &str) -> Value {
         let notes = area.work().join("notes.txt");
-        let shell = command(area);
-        let last = json!({ "content": "RC-FINAL" });
+        let last = json!({ "content": last });
         let call = |id: &str, name: &str, arguments: Value| json!({ "toolCalls": [{ "id": id, "name": name, "arguments": arguments }] });
         let fixtures = match self.kind {
             Kind::Codex => json!([
@@ -139,7 +139,7 @@ impl Agent {
 
     /// The shipped template, widened by what differs from a real installation only: the test's
     /// hosts are on loopback, and the agent lies in the test's own folder.
-    pub fn manifest(self, _: &Place) -> ManifestBuilder {
+    pub fn manifest(self) -> ManifestBuilder {
         let text = match self.kind {
             Kind::Codex => include_str!("../../../../templates/codex.json"),
             Kind::OpenCode => include_str!("../../../../templates/opencode.json"),
@@ -156,6 +156,11 @@ impl Agent {
             Kind::Codex => manifest.execute(program("node")).execute(vendored("codex-linux")),
             _ => manifest,
         }
+    }
+
+    /// Whether it can speak to its model over a WebSocket.
+    pub const fn has_sockets(self) -> bool {
+        matches!(self.kind, Kind::Codex)
     }
 
     fn executable(self) -> PathBuf {

@@ -13,6 +13,7 @@
 )]
 
 mod agent;
+mod masked;
 mod place;
 
 use std::{net::Ipv4Addr, time::Duration};
@@ -20,7 +21,7 @@ use std::{net::Ipv4Addr, time::Duration};
 use libtest_mimic::{Arguments, Failed, Trial};
 use remit_testkit::{Session, enter_private_network, trail};
 
-use agent::Agent;
+use agent::{Agent, TASK};
 use place::{OUTSIDE, Place};
 
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -46,6 +47,8 @@ fn main() {
                     contained(agent)
                 }),
             ]
+            .into_iter()
+            .chain(masked::trials(agent))
         })
         .collect();
     let conclusion = libtest_mimic::run(&arguments, trials);
@@ -62,7 +65,7 @@ fn native(agent: Agent) -> Result<(), Failed> {
         .fold(Session::native(place.area()).within(PATIENCE), |session, (name, value)| {
             session.env(name, value)
         });
-    let done = session.run(&agent.words(&place));
+    let done = session.run(&agent.words(TASK));
     place.must_have_finished(&done);
     place.forbidden_must_have_happened(&done);
     Ok(())
@@ -71,12 +74,12 @@ fn native(agent: Agent) -> Result<(), Failed> {
 fn contained(agent: Agent) -> Result<(), Failed> {
     let place = Place::new(agent);
     let session = agent.variables(&place).into_iter().fold(
-        Session::under(place.area(), &agent.manifest(&place))
+        Session::under(place.area(), &agent.manifest())
             .within(PATIENCE)
             .env("SSL_CERT_FILE", place.bundle()),
         |session, (name, value)| session.env(name, value),
     );
-    let done = session.run(&agent.words(&place));
+    let done = session.run(&agent.words(TASK));
     place.must_have_finished(&done);
     place.forbidden_must_not_have_happened(&done);
 

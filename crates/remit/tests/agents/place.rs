@@ -34,18 +34,36 @@ pub struct Place {
 impl Place {
     pub fn new(agent: Agent) -> Self {
         let area = Area::new(agent.name);
-        area.write("work/notes.txt", "Customer: Ada Lovelace\n");
-        area.write("other/secret.txt", SECRET);
         let authority = TestAuthority::new();
         authority.write_bundle(area.path());
-        let fixture = area.write("model/fixture.json", agent.fixture(&area).to_string());
+        let shell = command(&area);
+        Self::with(agent, area, &authority, &shell, FINAL)
+    }
+
+    /// The model has the agent run `shell`, and says `last` at the end.
+    pub fn with(
+        agent: Agent,
+        area: Area,
+        authority: &TestAuthority,
+        shell: &str,
+        last: &str,
+    ) -> Self {
+        area.write("work/notes.txt", "Customer: Ada Lovelace\n");
+        area.write("other/secret.txt", SECRET);
+        let fixture = agent.fixture(&area, shell, last).to_string();
+        let fixture = area.write("model/fixture.json", fixture);
         let mock = Mock::start(&fixture);
         let names = ["api.openai.com", "api.anthropic.com"];
-        let model = Origin::tls(&authority, "127.0.0.2:443", &names, Site::Forward(mock.address));
-        let outside = Origin::tls(&authority, "127.0.0.3:443", &[OUTSIDE], Site::Builtin);
+        let model = Origin::tls(authority, "127.0.0.2:443", &names, Site::Forward(mock.address));
+        let outside = Origin::tls(authority, "127.0.0.3:443", &[OUTSIDE], Site::Builtin);
         let place = Self { area, mock, model, outside };
         agent.prepare(&place);
         place
+    }
+
+    /// Everything that the model was asked.
+    pub fn journal(&self) -> String {
+        self.mock.journal()
     }
 
     pub const fn area(&self) -> &Area {
@@ -69,10 +87,19 @@ impl Place {
     }
 
     /// Whether that text reached the model, in a request or in a message over a WebSocket.
-    fn model_saw(&self, text: &str) -> bool {
-        let bodies = self.model.seen();
-        let sent = bodies.iter().any(|seen| String::from_utf8_lossy(&seen.body).contains(text));
+    pub fn model_saw(&self, text: &str) -> bool {
+        let requests = self.model.seen();
+        let sent = requests.iter().any(|seen| {
+            let head = format!("{} {:?}", seen.path, seen.headers);
+            head.contains(text) || String::from_utf8_lossy(&seen.body).contains(text)
+        });
         sent || self.mock.journal().contains(text)
+    }
+
+    /// Paths that were asked of the model's host as WebSocket.
+    pub fn sockets(&self) -> usize {
+        let upgraded = |seen: &&remit_testkit::Seen| seen.headers.contains_key("upgrade");
+        self.model.seen().iter().filter(upgraded).count()
     }
 
     pub fn forbidden_must_have_happened(&self, done: &Finished) {

@@ -1,0 +1,76 @@
+//! Values in files, images and uploads, where nothing can be replaced.
+
+use super::{BY_CHANCE, Search};
+use crate::model::Place;
+use base64::{
+    Engine,
+    alphabet::{STANDARD, URL_SAFE},
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
+};
+
+impl Search<'_> {
+    /// Searches bytes of any kind; true when something is found.
+    pub(super) fn data(&mut self, bytes: &[u8]) -> bool {
+        let least = if std::str::from_utf8(bytes).is_ok() { 0 } else { BY_CHANCE };
+        let mut found = false;
+        for finding in self.masker.detector.find(bytes) {
+            if finding.range.len() >= least {
+                self.count(&finding.class, Place::Data);
+                found = true;
+            }
+        }
+        found
+    }
+
+    /// Searches what a `data:` URL holds (RFC 2397); false when it is not base64.
+    pub(super) fn data_url(&mut self, text: &str) -> bool {
+        match text.split_once(',') {
+            Some((head, body)) if head.ends_with(";base64") => {
+                let read = self.base64(body);
+                if read {
+                    self.fixed(head, 0);
+                }
+                read
+            }
+            _ => false,
+        }
+    }
+
+    /// Searches what a base64 text says; false when it is no base64, and so text.
+    pub(super) fn base64(&mut self, text: &str) -> bool {
+        let alphabet = if text.contains(['-', '_']) { &URL_SAFE } else { &STANDARD };
+        let spaced = text.contains(|character: char| character.is_ascii_whitespace());
+        let packed: String;
+        let text = if spaced {
+            packed = text.split_ascii_whitespace().collect();
+            packed.as_str()
+        } else {
+            text
+        };
+        if text.len() < FILE {
+            return false;
+        }
+        if text.len() / 4 * 3 > MAX_DECODED {
+            self.unread = self.unread.saturating_add(1);
+            return true;
+        }
+        let config = GeneralPurposeConfig::new()
+            .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+            .with_decode_allow_trailing_bits(true);
+        let Ok(bytes) = GeneralPurpose::new(alphabet, config).decode(text) else {
+            return false;
+        };
+        if !self.data(&bytes) {
+            // Plain text may happen to be base64 as well.
+            self.fixed(text, PLAIN);
+        }
+        true
+    }
+}
+
+/// Larger files are not searched; the caller is told.
+const MAX_DECODED: usize = 8 << 20;
+/// Shorter texts are no files.
+const FILE: usize = 32;
+/// A value of this length does not stand in base64 by chance.
+const PLAIN: usize = 8;
