@@ -26,6 +26,8 @@ pub struct World {
     pub hosts: tempfile::NamedTempFile,
     pub limit: Option<u64>,
     pub reach: Mutex<Reach>,
+    /// Whom to trust; the outside's authority without it.
+    pub trust: Option<UpstreamTrust>,
     runtime: tokio::runtime::Handle,
     _stop: Option<tokio::sync::oneshot::Sender<()>>,
 }
@@ -55,6 +57,7 @@ impl World {
             hosts: tempfile::NamedTempFile::new().unwrap(),
             limit: None,
             reach: Mutex::new(Reach::Anywhere(None)),
+            trust: None,
             runtime,
             _stop: None,
         }
@@ -77,7 +80,7 @@ impl World {
         let config = ExplicitConfig {
             guard: guard(&self.policy, &self.trail, &self.clock),
             authority: Arc::clone(&self.authority),
-            trust: UpstreamTrust::none().with_pem(&self.outside.pem).unwrap(),
+            trust: self.trusted(),
             resolver: Resolver::with_hosts_file(self.hosts.path()),
             reach: self.take_reach(),
             policy_changed: self.changed.subscribe(),
@@ -91,13 +94,18 @@ impl World {
             guard: guard(&self.policy, &self.trail, &self.clock),
             net,
             authority: Arc::clone(&self.authority),
-            trust: UpstreamTrust::none().with_pem(&self.outside.pem).unwrap(),
+            trust: self.trusted(),
             resolver: Resolver::with_hosts_file(self.hosts.path()),
             reach: self.take_reach(),
             policy_changed: self.changed.subscribe(),
             egress_bytes: self.limit,
         };
         Egress::start(config, &self.runtime).unwrap()
+    }
+
+    fn trusted(&self) -> UpstreamTrust {
+        let outside = || UpstreamTrust::none().with_pem(&self.outside.pem).unwrap();
+        self.trust.clone().unwrap_or_else(outside)
     }
 
     fn take_reach(&self) -> Reach {
