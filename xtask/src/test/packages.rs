@@ -6,7 +6,7 @@ use crate::{failure::Failure, place, step};
 
 /// Program, package. Tests use each of them; `cargo xtask test` installs what is missing when
 /// root and names it otherwise.
-pub(crate) const NEEDED: [(&str, &str); 16] = [
+pub(crate) const NEEDED: [(&str, &str); 19] = [
     ("bash", "bash"),
     ("cc", "gcc"),
     ("curl", "curl"),
@@ -20,9 +20,12 @@ pub(crate) const NEEDED: [(&str, &str); 16] = [
     ("perl", "perl-base"),
     ("python3", "python3"),
     ("setpriv", "util-linux"),
+    ("slowhttptest", "slowhttptest"),
     ("squid", "squid"),
     ("ssh", "openssh-client"),
     ("sshd", "openssh-server"),
+    ("sslscan", "sslscan"),
+    ("testssl", "testssl.sh"),
 ];
 
 /// Installs what is missing, or fails naming it.
