@@ -11,8 +11,9 @@
 )]
 
 pub mod client;
+pub mod corporate;
 pub mod netns;
 pub mod origin;
-pub mod parent;
+
 pub mod policy;
 pub mod world;

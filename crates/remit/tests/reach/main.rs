@@ -21,7 +21,7 @@ use std::{
     time::Duration,
 };
 
-use libtest_mimic::{Arguments, Trial};
+use libtest_mimic::Arguments;
 use remit_testkit::{ManifestBuilder, Origin, Reply, Site, remit};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
