@@ -40,21 +40,33 @@ pub enum AddressClass {
 /// The class of `address`; `own` are the host's interface addresses.
 pub fn classify(address: IpAddr, own: &[IpAddr]) -> AddressClass {
     let address = address.to_canonical();
-    if let IpAddr::V6(v6) = address
-        && let Some(inside) = embedded_v4(v6)
-    {
-        return match classify(IpAddr::V4(inside), own) {
+    if let IpAddr::V6(v6) = address {
+        let inside: Vec<Ipv4Addr> = match local_nat64(v6) {
+            Some(all) => all,
+            None => embedded_v4(v6).into_iter().collect(),
+        };
+        let classes = inside.iter().map(|inner| match classify(IpAddr::V4(*inner), own) {
             // Wrapped addresses are never what a network's owner means by "private".
             AddressClass::Private | AddressClass::Own => AddressClass::Special,
             class => class,
-        };
+        });
+        // Where it may be read in several ways, the worst of them counts.
+        let worst =
+            classes.reduce(|one, other| if one == AddressClass::Public { other } else { one });
+        if let Some(class) = worst {
+            return class;
+        }
     }
     let class = match address {
         IpAddr::V4(v4) => classify_v4(v4),
         IpAddr::V6(v6) => classify_v6(v6),
     };
     match class {
-        AddressClass::Public | AddressClass::Private if own.contains(&address) => AddressClass::Own,
+        AddressClass::Public | AddressClass::Private | AddressClass::Special
+            if own.contains(&address) =>
+        {
+            AddressClass::Own
+        }
         class => class,
     }
 }
@@ -164,7 +176,7 @@ fn embedded_v4(address: Ipv6Addr) -> Option<Ipv4Addr> {
         Ipv4Addr::new(w, x, y, z)
     };
     match (a, b) {
-        // NAT64, RFC 6052 and RFC 8215 (the local-use prefix also embeds at /96).
+        // NAT64, RFC 6052.
         (0x64, 0xff9b) => Some(join(g, h)),
         // 6to4, RFC 3056.
         (0x2002, _) => Some(join(b, c)),
@@ -178,6 +190,26 @@ fn embedded_v4(address: Ipv6Addr) -> Option<Ipv4Addr> {
         _ if (e == 0 || e == 0x200) && f == 0x5efe => Some(join(g, h)),
         _ => None,
     }
+}
+
+/// The IPv4 addresses that an address of NAT64's local-use prefix `64:ff9b:1::/48` (RFC 8215) may
+/// stand for. Its owner cuts it as RFC 6052, 2.2 permits, and only the gateway knows where: an
+/// address that looks public in one reading may be an inner one in the reading that counts. Readings
+/// that begin with zeros are padding.
+fn local_nat64(address: Ipv6Addr) -> Option<Vec<Ipv4Addr>> {
+    let [a, b, c, d, e, f, g, h] = address.segments();
+    if (a, b, c) != (0x64, 0xff9b, 1) {
+        return None;
+    }
+    let ([d0, d1], [_, e1], [f0, f1], [g0, _]) =
+        (d.to_be_bytes(), e.to_be_bytes(), f.to_be_bytes(), g.to_be_bytes());
+    let ([g2, g3], [h0, h1]) = (g.to_be_bytes(), h.to_be_bytes());
+    // Prefixes of 48, 56, 64 and 96 bits; bits 64 to 71 are left out.
+    let readings = [[d0, d1, e1, f0], [d1, e1, f0, f1], [e1, f0, f1, g0], [g2, g3, h0, h1]]
+        .map(Ipv4Addr::from);
+    let told: Vec<Ipv4Addr> =
+        readings.into_iter().filter(|address| !THIS_HOST_V4.contains(address)).collect();
+    Some(if told.is_empty() { vec![Ipv4Addr::UNSPECIFIED] } else { told })
 }
 
 /// Blocks that a rule must lie in to mean a metadata service.
@@ -202,11 +234,12 @@ const LOOPBACK: [IpNet; 2] =
 const LINK_LOCAL: [IpNet; 2] =
     [IpNet::V4(v4(169, 254, 0, 0, 16)), IpNet::V6(v6([0xfe80, 0, 0, 0, 0, 0, 0, 0], 10))];
 
-/// AWS, GCP, Azure (IMDS and wire server), Alibaba, Oracle, Tencent, AWS ECS.
-const METADATA_V4: [Ipv4Addr; 7] = [
+/// AWS, GCP, Azure (IMDS and wire server), Alibaba, Oracle, Tencent, AWS ECS and EKS.
+const METADATA_V4: [Ipv4Addr; 8] = [
     Ipv4Addr::new(169, 254, 169, 254),
     Ipv4Addr::new(169, 254, 169, 253),
     Ipv4Addr::new(169, 254, 170, 2),
+    Ipv4Addr::new(169, 254, 170, 23),
     Ipv4Addr::new(169, 254, 0, 23),
     Ipv4Addr::new(168, 63, 129, 16),
     Ipv4Addr::new(100, 100, 100, 200),
@@ -254,7 +287,7 @@ mod tests {
         use AddressClass::{
             LinkLocal, Loopback, Metadata, Own, Private, Public, Special, Unspecified,
         };
-        let own = [ip("10.0.0.5"), ip("1.2.3.4")];
+        let own = [ip("10.0.0.5"), ip("1.2.3.4"), ip("100.64.7.7"), ip("2600::7")];
         for (text, class) in [
             ("93.184.216.34", Public),
             ("2606:2800:220:1::1", Public),
@@ -304,6 +337,28 @@ mod tests {
             ("2600::5efe:10.0.0.1", Special),
             ("10.0.0.5", Own),
             ("1.2.3.4", Own),
+            ("100.64.7.7", Own),
+            ("2600::7", Own),
+            ("::ffff:10.0.0.5", Own),
+            ("64:ff9b::10.0.0.5", Special),
+            ("fd00:ec2::23", Metadata),
+            ("fd00:ec2:ffff::1", Metadata),
+            ("169.254.170.23", Metadata),
+            ("64:ff9b::168.63.129.16", Metadata),
+            ("2002:a83f:8110::1", Metadata),
+            ("2001:0:1::9b9b:9b37", Metadata),
+            ("::100.100.100.200", Metadata),
+            ("::ffff:0:192.0.0.192", Metadata),
+            ("fe80::5efe:a9fe:a9fe", Metadata),
+            ("2600::200:5efe:127.0.0.1", Loopback),
+            // The local-use prefix, cut at 96, 48, 56 and 64 bits.
+            ("64:ff9b:1::93.184.216.34", Public),
+            ("64:ff9b:1::10.0.0.1", Special),
+            ("64:ff9b:1:7f00:0:100::", Loopback),
+            ("64:ff9b:1:7f00:0:100:5db8:d822", Loopback),
+            ("64:ff9b:1:7f:0:1::", Loopback),
+            ("64:ff9b:1::7f:0:100:0", Loopback),
+            ("64:ff9b:1::", Unspecified),
         ] {
             assert_eq!(classify(ip(text), &own), class, "{text}");
         }

@@ -191,7 +191,7 @@ const fn is_web(admission: &Admission) -> bool {
 /// (RFC 6066, 3: literal addresses are not permitted in it).
 fn check_hello(admission: &Admission, hello: &Hello) -> Result<(), (ReasonCode, &'static str)> {
     if hello.encrypted_hello && admission.tls == TlsMode::Passthrough {
-        return Err((ReasonCode::SniMismatch, "the server name is encrypted"));
+        return Err((ReasonCode::SniMismatch, "the server name is encrypted (ECH)"));
     }
     let host = &admission.target.host;
     match (host, &hello.server_name) {

@@ -537,6 +537,17 @@ fn names_that_resolve_to_places_they_must_not() {
         ("::ffff:10.0.0.1", ReasonCode::AddressRefused),
         ("64:ff9b::7f00:1", ReasonCode::AddressRefused),
         ("0.0.0.0", ReasonCode::AddressRefused),
+        ("168.63.129.16", ReasonCode::AddressRefused),
+        ("100.100.100.200", ReasonCode::AddressRefused),
+        ("192.0.0.192", ReasonCode::AddressRefused),
+        ("fd00:ec2::254", ReasonCode::AddressRefused),
+        ("fd20:ce::254", ReasonCode::AddressRefused),
+        ("2002:a9fe:a9fe::1", ReasonCode::AddressRefused),
+        ("64:ff9b::168.63.129.16", ReasonCode::AddressRefused),
+        ("64:ff9b:1:a00:0:100::", ReasonCode::AddressRefused),
+        ("2001:0:1::80ff:fffe", ReasonCode::AddressRefused),
+        ("::127.0.0.1", ReasonCode::AddressRefused),
+        ("fe80::5efe:a00:1", ReasonCode::AddressRefused),
     ] {
         let world = World::new();
         world.names(&format!("{line} api.test\n"));
@@ -549,7 +560,8 @@ fn names_that_resolve_to_places_they_must_not() {
         assert!(answer.starts_with("HTTP/1.1 403"), "{line}: {answer}");
         let record = world.trail.wait("the refusal", |r| r.reason == reason);
         // The address is for the trail, never for the agent.
-        assert_eq!(record.detail.as_deref(), Some(line));
+        let told: std::net::IpAddr = line.parse().unwrap();
+        assert_eq!(record.detail, Some(told.to_string()));
         assert!(!answer.contains(line), "{answer}");
     }
     drop(setup);

@@ -153,6 +153,37 @@ print("sub", query("x.b.api.test", 1))
 print("broken", query("", 1, raw=b"\0\7\1\0\0\1\0\0\0\0\0\0\xc0\x0c\0\1\0\1", edns=False))
 "#;
 
+const TUNNEL: &str = r#"
+import socket, time
+def known(name):
+    try: return bool(socket.gethostbyname(name))
+    except OSError: return False
+print("ordinary", sum(known(f"bucket-{n}.eu.wild.test") for n in range(40)))
+long = "x" * 60
+print("long", sum(known(f"{n}.{long}.{long}.{long}.wild.test") for n in range(300)))
+# Refused lookups are tried again by the C library, up to the limit of their rate.
+time.sleep(3)
+print("known", known("bucket-7.eu.wild.test"), "other", known("api.test"))
+"#;
+
+#[test]
+fn dns_tunnelling_by_long_names_under_a_wildcard_runs_out() {
+    if !isolated() {
+        return;
+    }
+    let rules = vec![Rule::new("*.wild.test", &[443]), Rule::new("api.test", &[443])];
+    let setup = setup(rules, "127.0.0.2 api.test\n");
+    let output = setup.session.run("python3", &["-c", TUNNEL]);
+    let told = text(&output);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(told.starts_with("ordinary 40\n"), "{told}{errors}");
+    let long = told.lines().find_map(|line| line.strip_prefix("long ")).unwrap();
+    assert!((40..150).contains(&long.parse::<u32>().unwrap()), "{told}");
+    assert!(told.contains("known True"), "{told}");
+    assert!(told.ends_with("other True\n"), "{told}");
+    assert!(setup.world.trail.has(ReasonCode::LimitReached));
+}
+
 #[test]
 fn python_speaks_through_and_sees_why_it_is_refused() {
     if !isolated() {

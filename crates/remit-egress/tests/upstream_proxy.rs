@@ -14,9 +14,9 @@ use std::{
 
 use common::{
     client::{connect, read_all, tls, tunnel},
+    corporate::{CorpProxy, Manner},
     netns::{isolated, run},
     origin::{Log, OK, lenient},
-    parent::{Manner, Parent},
     policy::Rule,
     world::World,
 };
@@ -107,13 +107,13 @@ fn the_vetted_address_is_asked_for_with_what_the_proxy_wants_to_see() {
             "\r\nx-corp-key: open sesame\r\n",
         ),
     ] {
-        let parent = Parent::new("10.77.0.9:0", None, Manner::Only(line, setup.origin));
-        let proxy = UpstreamProxy { credentials, ..plain(parent.address) };
+        let corp_proxy = CorpProxy::new("10.77.0.9:0", None, Manner::Only(line, setup.origin));
+        let proxy = UpstreamProxy { credentials, ..plain(corp_proxy.address) };
         let (_running, at) = setup.through(Reach::Anywhere(Some(proxy)));
         let answer = setup.get(at, "api.test");
-        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}\n{:#?}", parent.heads());
-        assert_eq!(parent.targets(), ["10.77.0.2:443"], "{line}");
-        setup.recorded(&format!("dialling 10.77.0.2:443 through http://{}", parent.address));
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}\n{:#?}", corp_proxy.heads());
+        assert_eq!(corp_proxy.targets(), ["10.77.0.2:443"], "{line}");
+        setup.recorded(&format!("dialling 10.77.0.2:443 through http://{}", corp_proxy.address));
     }
     let told = setup.world.trail.lines().join("\n");
     for secret in ["sesame", "QWxh", "tok-en"] {
@@ -131,17 +131,17 @@ fn a_proxy_with_tls_must_prove_its_name_before_it_is_shown_anything() {
     let setup = Setup::new();
     let corp = common::origin::World509::new();
     let trusted = || Some(UpstreamTrust::none().with_pem(&corp.pem).unwrap());
-    let proxy = |parent: &Parent, name: &str, tls| UpstreamProxy {
+    let proxy = |corp_proxy: &CorpProxy, name: &str, tls| UpstreamProxy {
         host: Host::parse(name).unwrap(),
         tls,
         credentials: Some(ProxyCredentials::bearer(&Secret::new("t".into())).unwrap()),
-        ..plain(parent.address)
+        ..plain(corp_proxy.address)
     };
     setup.world.names("10.77.0.2 api.test\n10.77.0.9 proxy.corp other.corp\n");
     let config = corp.server(&["proxy.corp"], &[]);
-    let parent = Parent::new("10.77.0.9:0", Some(config), Manner::Relay(setup.origin));
+    let corp_proxy = CorpProxy::new("10.77.0.9:0", Some(config), Manner::Relay(setup.origin));
     let (_running, at) =
-        setup.through(Reach::Anywhere(Some(proxy(&parent, "proxy.corp", trusted()))));
+        setup.through(Reach::Anywhere(Some(proxy(&corp_proxy, "proxy.corp", trusted()))));
     let answer = setup.get(at, "api.test");
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     let before = setup.log.connections();
@@ -149,11 +149,11 @@ fn a_proxy_with_tls_must_prove_its_name_before_it_is_shown_anything() {
         ("other.corp", trusted()),
         ("proxy.corp", Some(UpstreamTrust::none().with_pem(&setup.world.outside.pem).unwrap())),
     ] {
-        let (_running, at) = setup.through(Reach::Anywhere(Some(proxy(&parent, name, trust))));
+        let (_running, at) = setup.through(Reach::Anywhere(Some(proxy(&corp_proxy, name, trust))));
         let answer = setup.get(at, "api.test");
         assert!(answer.contains("the upstream proxy did not prove its identity"), "{answer}");
     }
-    assert!(parent.targets().len() <= 1, "{:?}", parent.heads());
+    assert!(corp_proxy.targets().len() <= 1, "{:?}", corp_proxy.heads());
     assert_eq!(setup.log.connections(), before);
 }
 
@@ -164,10 +164,10 @@ fn a_proxy_that_fails_is_named_to_the_program_and_in_the_trail() {
     }
     let setup = Setup::new();
     let fail = |manner: Manner, credentials: bool, words: &str| {
-        let parent = Parent::new("10.77.0.9:0", None, manner);
+        let corp_proxy = CorpProxy::new("10.77.0.9:0", None, manner);
         let token = ProxyCredentials::bearer(&Secret::new("t".into())).unwrap();
         let credentials = credentials.then_some(token);
-        let proxy = UpstreamProxy { credentials, ..plain(parent.address) };
+        let proxy = UpstreamProxy { credentials, ..plain(corp_proxy.address) };
         let (_running, at) = setup.through(Reach::Anywhere(Some(proxy)));
         let started = Instant::now();
         let answer = setup.get(at, "api.test");
@@ -221,14 +221,14 @@ fn by_name_only_rules_that_need_no_vetting_hold() {
     let open = Rule::new("api.test", &[443]).networks(&[]);
     let inner = Rule { public: false, private: true, ..open.clone() };
     let named = within("api.test", 443);
-    let parent = Parent::new("10.77.0.9:0", None, Manner::Relay(setup.origin));
-    let proxy = UpstreamProxy { target_by: TargetBy::Name, ..plain(parent.address) };
+    let corp_proxy = CorpProxy::new("10.77.0.9:0", None, Manner::Relay(setup.origin));
+    let proxy = UpstreamProxy { target_by: TargetBy::Name, ..plain(corp_proxy.address) };
     let anywhere = || Reach::Anywhere(Some(proxy.clone()));
     setup.world.rules(vec![open.clone()]);
     let (_running, at) = setup.through(anywhere());
     let answer = setup.get(at, "api.test");
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}\n{:#?}", setup.world.trail.lines());
-    assert_eq!(parent.targets(), ["api.test:443"]);
+    assert_eq!(corp_proxy.targets(), ["api.test:443"]);
     setup.recorded("the upstream proxy resolves the name, so its addresses cannot be vetted");
     for (rule, reach) in
         [(named, anywhere()), (inner, anywhere()), (open, Reach::Private(Some(proxy.clone())))]
@@ -239,13 +239,13 @@ fn by_name_only_rules_that_need_no_vetting_hold() {
         assert!(answer.starts_with("HTTP/1.1 403"), "{answer}");
         assert!(answer.contains("address_refused"), "{answer}");
     }
-    assert_eq!(parent.targets().len(), 1, "{:?}", parent.heads());
+    assert_eq!(corp_proxy.targets().len(), 1, "{:?}", corp_proxy.heads());
     // A name that this machine knows itself is vetted, and dialled by its address.
     setup.world.names("10.77.0.2 api.test\n");
     setup.world.rules(vec![within("api.test", 443)]);
     let (_running, at) = setup.through(anywhere());
     assert!(setup.get(at, "api.test").starts_with("HTTP/1.1 200"));
-    assert_eq!(parent.targets()[1..], ["10.77.0.2:443"]);
+    assert_eq!(corp_proxy.targets()[1..], ["10.77.0.2:443"]);
 }
 
 #[test]
@@ -258,12 +258,13 @@ fn what_is_spared_and_what_is_near_goes_directly() {
     for bypass in
         [host("api.test"), host("*.test"), Bypass::Network("10.77.0.0/24".parse().unwrap())]
     {
-        let parent = Parent::new("10.77.0.9:0", None, Manner::Say("HTTP/1.1 403 No\r\n\r\n"));
+        let corp_proxy =
+            CorpProxy::new("10.77.0.9:0", None, Manner::Say("HTTP/1.1 403 No\r\n\r\n"));
         let shown = bypass.to_string();
-        let proxy = UpstreamProxy { bypass: vec![bypass], ..plain(parent.address) };
+        let proxy = UpstreamProxy { bypass: vec![bypass], ..plain(corp_proxy.address) };
         let (_running, at) = setup.through(Reach::Anywhere(Some(proxy)));
         assert!(setup.get(at, "api.test").starts_with("HTTP/1.1 200"), "{shown}");
-        assert!(parent.heads().is_empty(), "{shown}: {:?}", parent.heads());
+        assert!(corp_proxy.heads().is_empty(), "{shown}: {:?}", corp_proxy.heads());
         // And nothing else.
         let other = setup.get(at, "other.test");
         assert_eq!(other.starts_with("HTTP/1.1 502"), shown == "api.test", "{shown}: {other}");
@@ -273,13 +274,13 @@ fn what_is_spared_and_what_is_near_goes_directly() {
     let config = setup.world.outside.server(&["near.test"], &["http/1.1"]);
     let (near, _) = lenient("127.0.0.5:443", Some(config), OK);
     setup.world.rules(vec![Rule::new("near.test", &[near.port()])]);
-    let parent = Parent::new("10.77.0.9:0", None, Manner::Relay(setup.origin));
+    let corp_proxy = CorpProxy::new("10.77.0.9:0", None, Manner::Relay(setup.origin));
     for target_by in [TargetBy::Address, TargetBy::Name] {
-        let proxy = UpstreamProxy { target_by, ..plain(parent.address) };
+        let proxy = UpstreamProxy { target_by, ..plain(corp_proxy.address) };
         let (_running, at) = setup.through(Reach::Anywhere(Some(proxy)));
         assert!(setup.get(at, "near.test").starts_with("HTTP/1.1 200"));
     }
-    assert!(parent.heads().is_empty(), "{:?}", parent.heads());
+    assert!(corp_proxy.heads().is_empty(), "{:?}", corp_proxy.heads());
 }
 
 #[test]
@@ -290,8 +291,8 @@ fn passthrough_and_servers_that_speak_first_go_through_it_too() {
     let setup = Setup::new();
     setup.world.names("10.77.0.2 api.test ssh.test\n");
     setup.world.rules(vec![within("api.test", 443).passthrough(), within("ssh.test", 22)]);
-    let parent = Parent::new("10.77.0.9:0", None, Manner::Relay(setup.origin));
-    let (_running, at) = setup.through(Reach::Anywhere(Some(plain(parent.address))));
+    let corp_proxy = CorpProxy::new("10.77.0.9:0", None, Manner::Relay(setup.origin));
+    let (_running, at) = setup.through(Reach::Anywhere(Some(plain(corp_proxy.address))));
     // The origin's own certificate: nothing was intercepted.
     let stream = tunnel(at, "api.test:443");
     let mut stream = tls(stream, "api.test", &setup.world.outside.pem).unwrap();
@@ -299,7 +300,7 @@ fn passthrough_and_servers_that_speak_first_go_through_it_too() {
     let mut answer = [0; 15];
     stream.read_exact(&mut answer).unwrap();
     assert_eq!(&answer, b"HTTP/1.1 200 OK");
-    assert_eq!(parent.targets(), ["10.77.0.2:443"]);
+    assert_eq!(corp_proxy.targets(), ["10.77.0.2:443"]);
 
     let server = TcpListener::bind("10.77.0.2:22").unwrap();
     let banner = std::thread::spawn(move || {
@@ -309,15 +310,16 @@ fn passthrough_and_servers_that_speak_first_go_through_it_too() {
         stream.read_exact(&mut said).unwrap();
         String::from_utf8_lossy(&said).into_owned()
     });
-    let parent = Parent::new("10.77.0.9:0", None, Manner::Relay("10.77.0.2:22".parse().unwrap()));
-    let (_running, at) = setup.through(Reach::Anywhere(Some(plain(parent.address))));
+    let corp_proxy =
+        CorpProxy::new("10.77.0.9:0", None, Manner::Relay("10.77.0.2:22".parse().unwrap()));
+    let (_running, at) = setup.through(Reach::Anywhere(Some(plain(corp_proxy.address))));
     let mut stream = tunnel(at, "ssh.test:22");
     let mut said = [0; 15];
     stream.read_exact(&mut said).unwrap();
     assert_eq!(&said, b"SSH-2.0-first\r\n");
     stream.write_all(b"SSH-2.0-agent\n").unwrap();
     assert_eq!(banner.join().unwrap(), "SSH-2.0-agent\n");
-    assert_eq!(parent.targets(), ["10.77.0.2:22"]);
+    assert_eq!(corp_proxy.targets(), ["10.77.0.2:22"]);
 }
 
 #[test]
@@ -337,13 +339,13 @@ fn a_reach_holds_whatever_the_rules_say() {
     let (_, out) = lenient("93.184.216.34:443", Some(config(&["out.test"])), OK);
     let (_, _near) = lenient("127.0.0.5:443", Some(config(&["near.test"])), OK);
     let ok = |answer: String| answer.starts_with("HTTP/1.1 200");
-    let parent = Parent::new("10.77.0.9:0", None, Manner::Relay(setup.origin));
+    let corp_proxy = CorpProxy::new("10.77.0.9:0", None, Manner::Relay(setup.origin));
     let (_running, at) = setup.through(Reach::Private(Some(UpstreamProxy {
         bypass: vec![Bypass::Network("127.0.0.0/8".parse().unwrap())],
-        ..plain(parent.address)
+        ..plain(corp_proxy.address)
     })));
     assert!(ok(setup.get(at, "api.test")) && ok(setup.get(at, "near.test")));
-    assert_eq!(parent.targets(), ["10.77.0.2:443"]);
+    assert_eq!(corp_proxy.targets(), ["10.77.0.2:443"]);
     let refused = setup.get(at, "out.test");
     assert!(refused.contains("external_blocked"), "{refused}");
     assert_eq!(out.connections(), 0);

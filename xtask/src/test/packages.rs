@@ -28,9 +28,12 @@ pub(crate) const NEEDED: &[(&str, &str)] = &[
     ("python3", "python3"),
     ("ruby", "ruby"),
     ("setpriv", "util-linux"),
+    ("slowhttptest", "slowhttptest"),
     ("squid", "squid"),
     ("ssh", "openssh-client"),
     ("sshd", "openssh-server"),
+    ("sslscan", "sslscan"),
+    ("testssl", "testssl.sh"),
     ("wget", "wget"),
 ];
 

@@ -55,8 +55,8 @@ impl Cause {
         let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
         match inner {
             Some(error) => Self::tls(error),
-            None if error.kind() == io::ErrorKind::UnexpectedEof => {
-                Self::new("the server broke the TLS handshake off", "")
+            None if was_cut(error.kind()) => {
+                Self::new("the server broke the TLS handshake off", error.to_string())
             }
             None => Self::new("the TLS handshake failed", error.to_string()),
         }
@@ -93,6 +93,11 @@ impl From<&str> for Cause {
     fn from(particulars: &str) -> Self {
         Self::new("the connection to the server failed", particulars)
     }
+}
+
+const fn was_cut(kind: io::ErrorKind) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    matches!(kind, BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof)
 }
 
 /// What is wrong with a server's certificate or its chain (RFC 5280, 6.1).

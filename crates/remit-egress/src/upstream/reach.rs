@@ -16,7 +16,7 @@ use super::{
     Resolver, UpstreamProxy,
     cause::Cause,
     kinds::{AnyAddress, Checked, LocalAddress, PrivateAddress, open},
-    proxy::{Parent, TargetBy},
+    proxy::{TargetBy, Upstream},
     resolve::HostsFile,
     road::Road,
 };
@@ -48,7 +48,7 @@ pub(super) enum Way {
 /// A network with addresses of one kind.
 pub(super) struct Network<A> {
     resolver: Resolver,
-    parent: Option<Parent>,
+    upstream: Option<Upstream>,
     only: PhantomData<fn(A)>,
 }
 
@@ -111,18 +111,18 @@ impl Way {
 
     /// How the trail calls the way to an end; and whether it leads through the upstream proxy.
     pub(super) fn describe(&self, host: &Host, end: End) -> (String, bool) {
-        let parent = match self {
+        let upstream = match self {
             Self::Machine(_) => None,
-            Self::Private(network) => network.parent_for(host, end),
-            Self::Anywhere(network) => network.parent_for(host, end),
+            Self::Private(network) => network.upstream_for(host, end),
+            Self::Anywhere(network) => network.upstream_for(host, end),
         };
-        match (end, parent) {
+        match (end, upstream) {
             (End::Address(address), None) => (format!("dialling {address}"), false),
-            (End::Address(address), Some(parent)) => {
-                (format!("dialling {address} through {}", parent.proxy.url()), true)
+            (End::Address(address), Some(upstream)) => {
+                (format!("dialling {address} through {}", upstream.proxy.url()), true)
             }
-            (End::Named, Some(parent)) => {
-                (format!("dialling by name through {}; {UNVETTED}", parent.proxy.url()), true)
+            (End::Named, Some(upstream)) => {
+                (format!("dialling by name through {}; {UNVETTED}", upstream.proxy.url()), true)
             }
             (End::Named, None) => ("dialling by name".to_owned(), false),
         }
@@ -151,13 +151,13 @@ impl Way {
 
 impl<A: Checked> Network<A> {
     fn new(resolver: Resolver, proxy: Option<UpstreamProxy>) -> Self {
-        Self { resolver, parent: proxy.map(Parent::new), only: PhantomData }
+        Self { resolver, upstream: proxy.map(Upstream::new), only: PhantomData }
     }
 
     /// `None` where only the upstream proxy is to resolve.
     async fn addresses(&self, host: &Host) -> io::Result<Option<Arc<[IpAddr]>>> {
-        let by_name = self.parent.as_ref().is_some_and(|parent| {
-            parent.proxy.target_by == TargetBy::Name && !parent.proxy.spares(host)
+        let by_name = self.upstream.as_ref().is_some_and(|upstream| {
+            upstream.proxy.target_by == TargetBy::Name && !upstream.proxy.spares(host)
         });
         if !by_name {
             return self.resolver.resolve(host).await.map(Some);
@@ -172,18 +172,18 @@ impl<A: Checked> Network<A> {
         }
     }
 
-    fn parent_for(&self, host: &Host, end: End) -> Option<&Parent> {
-        let parent = self.parent.as_ref()?;
+    fn upstream_for(&self, host: &Host, end: End) -> Option<&Upstream> {
+        let upstream = self.upstream.as_ref()?;
         let spared = match end {
             End::Named => false,
             // These are other places when seen from the proxy.
             End::Address(address) => {
-                parent.proxy.spares(host)
-                    || parent.proxy.spares_address(address.ip())
+                upstream.proxy.spares(host)
+                    || upstream.proxy.spares_address(address.ip())
                     || is_near(address.ip())
             }
         };
-        (!spared).then_some(parent)
+        (!spared).then_some(upstream)
     }
 
     async fn connect(
@@ -193,16 +193,18 @@ impl<A: Checked> Network<A> {
         end: End,
         budget: &Arc<Budget>,
     ) -> Result<Road, Cause> {
-        let parent = self.parent_for(host, end);
-        match (end, parent) {
+        let upstream = self.upstream_for(host, end);
+        match (end, upstream) {
             (End::Named, None) => Err(Cause::from(NO_WAY)),
-            (End::Named, Some(parent)) => parent.tunnel(&self.resolver, host, port, budget).await,
-            (End::Address(address), parent) => {
+            (End::Named, Some(upstream)) => {
+                upstream.tunnel(&self.resolver, host, port, budget).await
+            }
+            (End::Address(address), upstream) => {
                 let address = A::new(address).map_err(|_| Cause::from(NO_WAY))?;
-                match parent {
-                    Some(parent) => {
+                match upstream {
+                    Some(upstream) => {
                         let to = Host::Address(address.address().ip());
-                        parent.tunnel(&self.resolver, &to, port, budget).await
+                        upstream.tunnel(&self.resolver, &to, port, budget).await
                     }
                     None => {
                         let stream =

@@ -32,6 +32,8 @@ pub struct World {
     /// Rules and values that are looked for.
     pub data: Option<(DataRules, Arc<Values>)>,
     pub quarantine: Arc<Shelf>,
+    /// Whom to trust; the outside's authority without it.
+    pub trust: Option<UpstreamTrust>,
     runtime: tokio::runtime::Handle,
     _stop: Option<tokio::sync::oneshot::Sender<()>>,
 }
@@ -63,6 +65,7 @@ impl World {
             reach: Mutex::new(Reach::Anywhere(None)),
             data: None,
             quarantine: Arc::default(),
+            trust: None,
             runtime,
             _stop: None,
         }
@@ -85,7 +88,7 @@ impl World {
         let config = ExplicitConfig {
             guard: guard(&self.policy, &self.trail, &self.clock),
             authority: Arc::clone(&self.authority),
-            trust: UpstreamTrust::none().with_pem(&self.outside.pem).unwrap(),
+            trust: self.trusted(),
             resolver: Resolver::with_hosts_file(self.hosts.path()),
             reach: self.take_reach(),
             policy_changed: self.changed.subscribe(),
@@ -100,7 +103,7 @@ impl World {
             guard: guard(&self.policy, &self.trail, &self.clock),
             net,
             authority: Arc::clone(&self.authority),
-            trust: UpstreamTrust::none().with_pem(&self.outside.pem).unwrap(),
+            trust: self.trusted(),
             resolver: Resolver::with_hosts_file(self.hosts.path()),
             reach: self.take_reach(),
             policy_changed: self.changed.subscribe(),
@@ -108,6 +111,11 @@ impl World {
             inspection: self.inspection(),
         };
         Egress::start(config, &self.runtime).unwrap()
+    }
+
+    fn trusted(&self) -> UpstreamTrust {
+        let outside = || UpstreamTrust::none().with_pem(&self.outside.pem).unwrap();
+        self.trust.clone().unwrap_or_else(outside)
     }
 
     fn take_reach(&self) -> Reach {

@@ -4,11 +4,11 @@ use std::{
     fs,
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::TcpStream,
-    process::Stdio,
-    time::Duration,
+    process::{Command, Stdio},
+    time::{Duration, Instant},
 };
 
-use remit_testkit::{ManifestBuilder, trail};
+use remit_testkit::{ManifestBuilder, Origin, Site, program, trail};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
@@ -70,6 +70,56 @@ fn the_address_and_the_authority_as_json() {
     assert!(told["address"].as_str().unwrap().starts_with("127.0.0.1:"));
     assert!(told["authority"].as_str().unwrap().contains("BEGIN CERTIFICATE"));
     assert!(connect(told["address"].as_str().unwrap(), "x.example:443").contains(" 403 "));
+    assert_eq!(terminate(running).status.code(), Some(0));
+}
+
+/// Asks for `/` and says how long the answer took.
+fn ask(proxy: &str, host: &str) -> Duration {
+    let started = Instant::now();
+    let mut stream = TcpStream::connect(proxy).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    let head = format!("GET http://{host}/ HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut answer = String::new();
+    let _ = stream.read_to_string(&mut answer);
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    started.elapsed()
+}
+
+#[test]
+fn slow_clients_keep_nobody_from_being_served() {
+    let bench = Bench::new("proxy-slow");
+    let origin = Origin::plain("127.0.0.1:0", Site::Builtin);
+    let host = origin.address().to_string();
+    let rule = ManifestBuilder::default().host("127.0.0.1", &[origin.address().port()]);
+    bench.manifest(&rule);
+    let (running, address) = start(&bench, &[]);
+    assert!(ask(&address, &host) < Duration::from_secs(2));
+    // Heads, bodies, and reading.
+    for (way, path) in [("-H", ""), ("-B", "echo"), ("-X", "bytes/300000")] {
+        let mut attack = Command::new(program("slowhttptest"));
+        attack
+            .args([way, "-c", "400", "-r", "400", "-i", "1", "-l", "7", "-p", "5", "-d", &address]);
+        attack.args(["-v", "1", "-u", &format!("http://{host}/{path}")]);
+        attack.stdout(Stdio::piped()).stderr(Stdio::null());
+        let attack = Running(Some(attack.spawn().unwrap()));
+        let began = Instant::now();
+        let mut slowest = Duration::ZERO;
+        while began.elapsed() < Duration::from_secs(6) {
+            std::thread::sleep(Duration::from_millis(200));
+            slowest = slowest.max(ask(&address, &host));
+        }
+        let told = String::from_utf8_lossy(&attack.finish().stdout).into_owned();
+        assert!(slowest < Duration::from_secs(2), "{way}: {slowest:?}\n{told}");
+        let last = |word: &str| -> u32 {
+            let line = told.lines().rev().find(|line| line.contains(word));
+            let line = line.unwrap_or_else(|| panic!("no `{word}`: {told}"));
+            let digits = line.chars().filter(char::is_ascii_digit).collect::<String>();
+            digits.parse().unwrap()
+        };
+        // It was an attack.
+        assert!(last("connected:") + last("closed:") >= 300, "{way}: {told}");
+    }
     assert_eq!(terminate(running).status.code(), Some(0));
 }
 

@@ -6,6 +6,7 @@ use std::{
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
     time::{Duration, Instant},
 };
 
@@ -13,6 +14,7 @@ use libtest_mimic::Trial;
 use remit_testkit::{
     Area, Finished, ManifestBuilder, Origin, Session, Site, TestAuthority, program,
 };
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 /// The origin's name and its address, which is another machine's.
@@ -36,6 +38,7 @@ pub fn trial(name: &'static str, body: fn()) -> Trial {
 /// Squid with basic authentication: user `remit`, password `open sesame`.
 pub struct Squid {
     child: Child,
+    service: String,
     folder: tempfile::TempDir,
 }
 
@@ -76,9 +79,13 @@ impl Squid {
         );
         fs::write(at("squid.conf"), text).unwrap();
         let mut child = Command::new(program("squid"));
-        let child = child.args(["-N", "-f"]).arg(at("squid.conf"));
+        // Names its shared memory, which would else meet that of another one.
+        static STARTED: AtomicU32 = AtomicU32::new(0);
+        let count = STARTED.fetch_add(1, Ordering::Relaxed);
+        let service = format!("remit{}n{count}", std::process::id());
+        let child = child.args(["-N", "-n", &service, "-f"]).arg(at("squid.conf"));
         let child = child.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        let own = Self { child, folder };
+        let own = Self { child, service, folder };
         let started = Instant::now();
         let address = SocketAddr::from((PROXY_AT, PORT));
         while TcpStream::connect(address).is_err() {
@@ -89,25 +96,40 @@ impl Squid {
         own
     }
 
-    /// What it did so far, one line a request.
+    /// What it was asked so far, one line a request.
     pub fn log(&self) -> String {
         // Written when the tunnel ends.
         std::thread::sleep(Duration::from_millis(300));
-        fs::read_to_string(self.folder.path().join("access.log")).unwrap_or_default()
+        let log = fs::read_to_string(self.folder.path().join("access.log")).unwrap_or_default();
+        // The wait for its start is no request.
+        let asked = log.lines().filter(|line| !line.contains("transaction-end-before-headers"));
+        asked.map(|line| format!("{line}\n")).collect()
     }
 }
 
 impl Drop for Squid {
     fn drop(&mut self) {
+        // It tidies up when it is asked to end.
+        let _ = kill_process(Pid::from_child(&self.child), Signal::TERM);
+        let asked = Instant::now();
+        while matches!(self.child.try_wait(), Ok(None)) && asked.elapsed() < PATIENCE {
+            std::thread::sleep(Duration::from_millis(20));
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
+        for entry in fs::read_dir("/dev/shm").into_iter().flatten().flatten() {
+            if entry.file_name().to_string_lossy().starts_with(&format!("{}-", self.service)) {
+                let _ = fs::remove_file(entry.path());
+            }
+        }
     }
 }
+
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A session's corner with an origin outside.
 pub struct Corner {
     pub area: Area,
-    pub authority: TestAuthority,
     pub origin: Origin,
     pub manifest: ManifestBuilder,
 }
@@ -122,7 +144,7 @@ impl Corner {
         let manifest = ManifestBuilder::default()
             .execute_any()
             .host_rule(json!({"host": WEB, "ports": [443], "addresses": ["10.78.0.0/16"]}));
-        Self { area, authority, origin, manifest }
+        Self { area, origin, manifest }
     }
 
     /// Writes `egress.json`, readable by its owner alone.

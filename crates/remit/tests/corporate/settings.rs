@@ -41,7 +41,7 @@ fn mistakes() {
     for (text, parts) in [
         ("{", &["egress.json:1:1"][..]),
         ("{\n  \"upstreamProxi\": {}\n}", &["egress.json:2:17", "upstreamProxi"]),
-        ("{\"upstreamProxy\": {}}", &["egress.json:1:19", "url"]),
+        ("{\"upstreamProxy\": {}}", &["egress.json:1:20", "url"]),
         ("{\"upstreamProxy\":\n{\"url\": \"proxy:3128\"}}", &["egress.json:2:", "http://"]),
         ("{\"upstreamProxy\": {\"url\": \"http://u:hunter2@p:1\"}}", &["egress.json:1:", "`auth`"]),
         ("{\"upstreamProxy\": {\"url\": \"http://p:1\", \"bypass\": [\"a..b\"]}}", &["a..b"]),

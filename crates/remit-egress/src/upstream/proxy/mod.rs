@@ -116,12 +116,12 @@ impl UpstreamProxy {
 
 /// The proxy in use.
 #[derive(Debug)]
-pub(super) struct Parent {
+pub(super) struct Upstream {
     pub(super) proxy: UpstreamProxy,
     config: OnceLock<Arc<ClientConfig>>,
 }
 
-impl Parent {
+impl Upstream {
     pub(super) const fn new(proxy: UpstreamProxy) -> Self {
         Self { proxy, config: OnceLock::new() }
     }

@@ -26,12 +26,12 @@ pub enum Manner {
 
 /// A running proxy, with the heads that it got.
 #[derive(Clone)]
-pub struct Parent {
+pub struct CorpProxy {
     pub address: SocketAddr,
     heads: Arc<Mutex<Vec<String>>>,
 }
 
-impl Parent {
+impl CorpProxy {
     pub fn new(at: &str, tls: Option<Arc<ServerConfig>>, manner: Manner) -> Self {
         let listener = TcpListener::bind(at).unwrap();
         let own = Self { address: listener.local_addr().unwrap(), heads: Arc::default() };
@@ -66,7 +66,7 @@ fn serve_tls(
     heads: &Arc<Mutex<Vec<String>>>,
     manner: Manner,
 ) {
-    let inner = Parent::new("127.0.0.1:0", None, manner);
+    let inner = CorpProxy::new("127.0.0.1:0", None, manner);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         stream.set_nonblocking(true).unwrap();
