@@ -258,6 +258,29 @@ fn other_bodies_than_json_are_masked_or_refused() {
 }
 
 #[test]
+fn a_value_in_wide_characters_is_refused() {
+    let masker = masker();
+    let text = r#"{"a":"\u0041da Lovelace"}"#;
+    let utf16 = |mark: &str, unit: fn(u16) -> [u8; 2]| -> Vec<u8> {
+        format!("{mark}{text}").encode_utf16().flat_map(unit).collect()
+    };
+    let utf32 = |mark: &str, unit: fn(u32) -> [u8; 4]| -> Vec<u8> {
+        format!("{mark}{text}").chars().flat_map(|one| unit(u32::from(one))).collect()
+    };
+    for mark in ["", "\u{feff}"] {
+        for body in [
+            utf16(mark, u16::to_le_bytes),
+            utf16(mark, u16::to_be_bytes),
+            utf32(mark, u32::to_le_bytes),
+            utf32(mark, u32::to_be_bytes),
+        ] {
+            let masked = masker.request(&request(&body)).expect("read");
+            assert_eq!(kinds(&masked), [("PERSON", DataAction::Block, Place::Data, 1)]);
+        }
+    }
+}
+
+#[test]
 fn a_signed_request_is_refused_when_it_would_have_to_change() {
     let masker = masker();
     let signed = |body| ModelRequest { signed: true, api: ModelApi::Bedrock, ..request(body) };

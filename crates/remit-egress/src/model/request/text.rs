@@ -32,10 +32,10 @@ impl Search<'_> {
 
     /// A text that must not change: what is found in it is refused. Shorter findings than `least`
     /// bytes stand there by chance.
-    pub(super) fn fixed(&mut self, text: &str, least: usize) {
+    pub(super) fn fixed(&mut self, text: &str, least: usize, place: Place) {
         for finding in self.everywhere(text) {
             if finding.range.len() >= least {
-                self.count(&finding.class, Place::Fixed);
+                self.count(&finding.class, place);
             }
         }
     }

@@ -88,10 +88,11 @@ impl Turn {
         }
         let mut edits = Vec::new();
         let mut roles = Roles::new(self.api, &tape);
+        let mut deltas = plan.deltas.iter().peekable();
         for (index, node) in tape.nodes() {
             let Some(role) = roles.next(index) else { continue };
             let first = edits.len();
-            match plan.deltas.iter().find(|delta| delta.node == index) {
+            match deltas.next_if(|delta| delta.node == index) {
                 Some(delta) => self.delta(&tape, node, delta, &plan, frame, &mut edits),
                 None => self.whole(&tape, node, role, &mut edits),
             }
