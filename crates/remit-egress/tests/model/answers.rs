@@ -246,3 +246,54 @@ fn an_endless_event_costs_bounded_memory() {
     assert!(out.ends_with(format!("{}\n\n", delta("a")).as_bytes()));
     assert_eq!(unmasker.restored().unread, 1);
 }
+
+#[test]
+fn a_thought_of_the_vendors_own_goes_back_and_a_changed_one_does_not() {
+    let thinking = |text: &str| {
+        serde_json::json!({ "content": [{ "type": "thinking", "thinking": text, "signature": "" }] })
+            .to_string()
+    };
+    let goes = |masker: &Masker, text: &str| {
+        let body = thinking(text);
+        masker.message(ModelApi::Anthropic, body.as_bytes()).expect("read").findings.is_empty()
+    };
+    let thought = "Who is Ada Lovelace? \"A countess\"";
+    let event = |kind: &str, rest: serde_json::Value| {
+        let mut event = rest;
+        event["type"] = kind.into();
+        format!("data: {event}\n\n")
+    };
+    let delta = |text: &str| {
+        let delta = serde_json::json!({ "type": "thinking_delta", "thinking": text });
+        event("content_block_delta", serde_json::json!({ "index": 0, "delta": delta }))
+    };
+    let stop = event("content_block_stop", serde_json::json!({ "index": 0 }));
+    let (first, second) = thought.split_at(9);
+    let stream = [delta(first), delta(second), stop].concat();
+    for (content_type, answer) in
+        [("text/event-stream", stream), ("application/json", thinking(thought))]
+    {
+        let masker = masker();
+        assert!(!goes(&masker, thought), "nobody said it yet");
+        let unmasker = masker.response(ModelApi::Anthropic, Some(content_type));
+        assert_eq!(restored(unmasker, answer.as_bytes(), 7), answer.as_bytes());
+        assert!(goes(&masker, thought));
+        assert!(!goes(&masker, &format!("{thought} ")));
+        assert!(!goes(&masker, "Ada Lovelace"));
+    }
+}
+
+#[test]
+fn an_event_with_very_many_choices_is_restored() {
+    let masker = masker();
+    let text = pseudonym(&masker, "Ada Lovelace");
+    let choice = |index: u32| {
+        serde_json::json!({ "index": index, "delta": { "content": text, "refusal": "PII-" },
+            "finish_reason": "stop" })
+    };
+    let choices: Vec<_> = (0..2000).map(choice).collect();
+    let answer = format!("data: {}\n\n", serde_json::json!({ "choices": choices }));
+    let unmasker = masker.response(ModelApi::OpenAi, Some("text/event-stream"));
+    let out = restored(unmasker, answer.as_bytes(), 1000);
+    assert_eq!(String::from_utf8_lossy(&out), answer.replace(&text, "Ada Lovelace"));
+}

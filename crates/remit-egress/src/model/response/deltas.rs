@@ -9,6 +9,8 @@ use crate::model::json::{Kind, Node, Tape};
 pub(super) struct Plan {
     /// In the order of their nodes.
     pub(super) deltas: Vec<Delta>,
+    /// Thinking that goes on: nodes and texts.
+    pub(super) thoughts: Vec<(usize, Slot)>,
     ends: Vec<Ends>,
 }
 
@@ -103,6 +105,11 @@ impl Plan {
         }
     }
 
+    fn thought(&mut self, tape: &Tape<'_>, node: Option<usize>, slot: Slot) {
+        let string = |index: &usize| tape.node(*index).is_some_and(|one| one.kind == Kind::String);
+        self.thoughts.extend(node.filter(string).map(|node| (node, slot)));
+    }
+
     fn end(&mut self, ends: Ends) {
         match self.ends.len() {
             ..MAX_DELTAS => self.ends.push(ends),
@@ -120,6 +127,7 @@ impl Plan {
                 let slot = |what| Slot::new(what, block, 0);
                 let text = tape.member(delta, "text");
                 self.push(tape, text, slot("text"), 0, Wrap::Same);
+                self.thought(tape, tape.member(delta, "thinking"), slot("thinking"));
                 let json = tape.member(delta, "partial_json");
                 self.push(tape, json, slot("partial_json"), 1, Wrap::Same);
             }
@@ -258,6 +266,8 @@ impl Plan {
         };
         let text = tape.member(delta, "text");
         self.push(tape, text, Slot::new("text", block, 0), 0, Wrap::Same);
+        let thought = tape.path(delta, &["reasoningContent", "text"]);
+        self.thought(tape, thought, Slot::new("thinking", block, 0));
         let input = tape.path(delta, &["toolUse", "input"]);
         self.push(tape, input, Slot::new("input", block, 0), 1, Wrap::Same);
     }
