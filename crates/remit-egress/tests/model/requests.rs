@@ -215,6 +215,20 @@ fn a_value_in_a_file_is_refused() {
 }
 
 #[test]
+fn a_picture_that_holds_a_short_value_by_chance_passes() {
+    let masker = masker_of(&[("QUJ", "PERSON"), ("Ada Lovelace", "PERSON")]);
+    let picture = |inside: &[u8]| {
+        let data = STANDARD.encode([&[0xff; 999], inside, &[0xff; 999]].concat());
+        json!({ "input": [{ "type": "image_generation_call", "result": data }] }).to_string()
+    };
+    let body = picture(b"ABC\xff\xff\xff");
+    assert!(body.contains("QUJ"));
+    let masked = mask(&masker, &body);
+    assert_eq!((masked.body.as_ref(), masked.findings), (body.as_bytes(), vec![]));
+    assert_eq!(mask(&masker, &picture(b"Ada Lovelace")).action(), DataAction::Block);
+}
+
+#[test]
 fn a_value_that_is_a_number_is_refused() {
     let masker = masker_of(&[("5551234567", "PHONE"), ("4096", "PHONE")]);
     for (body, found) in [

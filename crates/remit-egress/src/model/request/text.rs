@@ -1,6 +1,6 @@
 //! Values in one text, also behind further escapes.
 
-use std::ops::Range;
+use std::{borrow::Cow, ops::Range};
 
 use remit_core::Finding;
 
@@ -67,11 +67,12 @@ impl Search<'_> {
         if memchr::memchr(b'\\', text.as_bytes()).is_none() {
             return found;
         }
-        let mut readings = vec![text.to_owned()];
+        let mut readings = vec![Cow::Borrowed(text)];
         for _ in 0..MAX_READINGS {
             let Some(last) = readings.last() else { break };
             let next = unescape(last).into_owned();
-            if next == *last {
+            if next.len() == last.len() {
+                // Nothing was an escape: each is longer than what it says.
                 break;
             }
             let mut more = self.masker.detector.find(next.as_bytes());
@@ -79,7 +80,7 @@ impl Search<'_> {
                 map_to_raw(reading, more.iter_mut().map(|finding| &mut finding.range));
             }
             found = merge(found, more);
-            readings.push(next);
+            readings.push(Cow::Owned(next));
         }
         found
     }
