@@ -115,6 +115,9 @@ fn a_value_behind_escapes_is_masked() {
         // The same in arguments.
         r#"{"arguments":"{\"b\":\"say \\\"hi\\\" to Zo\\u00eb\"}"}"#,
         r#"{"arguments":"{\"b\":\"C:\\\\Users\\\\ada\" and then no JSON"}"#,
+        // Far from any other escape, and at the border of what is looked at around one.
+        r#"{"a":"\\n                                                            \\u0041da Lovelace"}"#,
+        r#"{"a":"\\n say \\\"hi\\\" to Zo\\u00eb"}"#,
         // Keys.
         r#"{"\u0041da Lovelace":1}"#,
         // No JSON at all.
@@ -330,6 +333,15 @@ fn what_is_not_to_be_masked_is_reported_and_left() {
         ]
     );
     assert!(text(&masked).starts_with(r#"["tripwire","tripwire","90000 EUR","PII-N"#));
+}
+
+#[test]
+fn a_finding_that_is_only_reported_does_not_cover_one_that_is_masked() {
+    // As it stands the text holds the first value, as it reads the second, and they overlap.
+    let masker = masker_of(&[("0041da", "SALARY"), ("Ada Lovelace", "PERSON")]);
+    let masked = mask(&masker, r#"["x \\u0041da Lovelace"]"#);
+    assert!(!text(&masked).contains("Lovelace"));
+    assert_eq!(masked.action(), DataAction::Mask);
 }
 
 #[test]
