@@ -24,6 +24,7 @@ mod runnable;
 mod running;
 mod session;
 mod shared;
+mod starts;
 mod tally;
 mod terminal;
 mod usage;

@@ -19,6 +19,7 @@ pub fn trials() -> Vec<Trial> {
         trial("exec_digests_and_path_races", digests),
         trial("exec_entry_written_by_the_agent", entry),
         trial("exec_once_is_for_one_start", once),
+        trial("exec_once_starts_once_however_many_race", raced),
         trial("exec_folders_that_ask", folder),
     ]
 }
@@ -107,6 +108,66 @@ attempt("permitted again", lambda: (fits(P), begin(P, "1")))
         "permitted session",
         "permitted again",
     ]);
+}
+
+/// While a program is runnable for one start, others that were let go with another path put its
+/// path in the place of theirs. Each start of it leaves a folder.
+fn raced() {
+    let mark = program("mktemp").canonicalize().unwrap();
+    let other = program("true").canonicalize().unwrap();
+    let mut world = World::new("exec-raced").with(|manifest, _| {
+        manifest.set("/permissions/execute", json!([{"path": mark, "ask": true}, {"path": other}]))
+    });
+    world.limit = std::time::Duration::from_secs(60);
+    let home = world.area.remit_home();
+    let report = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for _ in 0..4 {
+                answer_next(&home, &["--once"]);
+            }
+        });
+        world.attack(&format!(
+            r#"
+P, T = {mark:?}.encode() + b"\0", {other:?}.encode() + b"\0"
+{STARTING}
+import ctypes, mmap, random
+libc = ctypes.CDLL(None, use_errno=True)
+def racer(seed):
+    random.seed(seed)
+    path = ctypes.create_string_buffer(max(len(P), len(T)))
+    words = (ctypes.c_char_p * 4)(b"x", b"-d", W.encode() + b"/mark.XXXXXX", None)
+    def swap(pause):
+        time.sleep(pause); ctypes.memmove(path, P, len(P))
+    while True:
+        ctypes.memmove(path, T, len(T))
+        pid = os.fork()
+        if pid == 0:
+            threading.Thread(target=swap, args=(random.uniform(0.0002, 0.002),)).start()
+            libc.execve(path, words, None); os._exit(99)
+        os.waitpid(pid, 0)
+racers = []
+for seed in range(4):
+    pid = os.fork()
+    if pid == 0:
+        try: racer(seed)
+        finally: os._exit(0)
+    racers.append(pid)
+def marks(): return sum(name.startswith("mark.") for name in os.listdir(W))
+begun = 0
+for _ in range(4):
+    time.sleep(0.2)
+    attempt("permitted start", lambda: begin({mark:?}, "-d", W + "/mark.XXXXXX"))
+    begun += 1
+time.sleep(0.3)
+for pid in racers: os.kill(pid, 9)
+attempt("attack second start", lambda: refuse(marks() <= begun))
+attempt("permitted marks", lambda: os.stat(W).st_ino if marks() else refuse(True))
+attempt("permitted other", lambda: must({other:?}))
+"#
+        ))
+    });
+    report.works(&["permitted start", "permitted marks", "permitted other"]);
+    report.all_refused("attack");
 }
 
 fn folder() {
