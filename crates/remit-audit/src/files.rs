@@ -35,6 +35,7 @@ pub(crate) const CHECKPOINT: &str = "checkpoint";
 pub(crate) const PUBLIC_KEY: &str = "log.pub";
 pub(crate) const COMMIT_LOCK: &str = "lock";
 pub(crate) const LIVE_LOCK: &str = "live";
+pub(crate) const INTENTS: &str = "intents";
 pub(crate) const SEGMENTS: &str = "segment";
 pub(crate) const BOOT: &str = "segment/boot";
 pub(crate) const HINT: &str = "segment/hint";

@@ -20,6 +20,7 @@ use crate::{
     LogError, LogPaths,
     append::Appender,
     frame::HEADER,
+    intents,
     note::VerifierKey,
     open::{self, Opened},
     publish::{Closing, Publisher},
@@ -99,6 +100,7 @@ impl AuditLog {
             reserve_bytes: options.reserve_bytes.min(options.segment_bytes.max(256 << 10) / 4),
             ..options
         };
+        let audit = paths.audit.clone();
         let Opened { appender, publisher, live, news } = open::open(paths, &options)?;
         let shared = Arc::new(Shared {
             key: publisher.signer().verifier().clone(),
@@ -120,6 +122,10 @@ impl AuditLog {
             }
             shared.publish(Closing::No)?;
         }
+        intents::take_in(&audit, |intent| {
+            shared.append_own(intent.action, &intent.resource, intent.detail)?;
+            shared.publish(Closing::No).map(drop)
+        })?;
         let for_worker = Arc::clone(&shared);
         let worker = std::thread::Builder::new()
             .name("audit".into())

@@ -308,3 +308,34 @@ fn hundreds_of_holes_are_all_explained() {
     let report = check(home.path());
     assert!(report.findings.is_empty(), "{:?}", report.findings);
 }
+
+/// Somebody holds the log's lock and does not go on. What is done meanwhile is written down first,
+/// and in the log once that can be opened again: once, whoever opens it.
+#[test]
+fn what_was_done_while_the_log_was_locked_is_taken_in() {
+    let home = tempdir().unwrap();
+    let paths = LogPaths { audit: home.path().join("audit"), keys: home.path().join("config") };
+    open(home.path()).close().unwrap();
+    let lock = fs::File::open(paths.audit.join("lock")).unwrap();
+    rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).unwrap();
+    let detail = "killed by alice";
+    let written = remit_audit::intend(&paths, Action::Contain, "session x", detail).unwrap();
+    // One that was never finished: nothing was done.
+    fs::write(paths.audit.join("intents/0"), "{\"action\":\"conta").unwrap();
+    let path = home.path().to_owned();
+    let opening = std::thread::spawn(move || open(&path).close().unwrap());
+    std::thread::sleep(Duration::from_millis(100));
+    assert!(written.exists() && !opening.is_finished());
+    drop(lock);
+    opening.join().unwrap();
+    open(home.path()).close().unwrap();
+    assert_eq!(fs::read_dir(paths.audit.join("intents")).unwrap().count(), 0);
+    let all: Vec<_> = query(&paths.audit, Filter::default())
+        .unwrap()
+        .map(|found| found.unwrap().record().unwrap())
+        .filter(|record| record.action == Action::Contain)
+        .collect();
+    assert_eq!(all.len(), 1);
+    assert_eq!((all[0].resource.as_str(), all[0].detail.as_deref()), ("session x", Some(detail)));
+    check(home.path());
+}

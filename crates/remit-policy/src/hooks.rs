@@ -14,6 +14,9 @@ pub struct HookFolder {
     /// The folder holds more than hooks (it is the project itself, for example), so only the names
     /// that git runs are hooks.
     pub shared: bool,
+    /// It is a file instead: configuration that other configuration includes, and that could name
+    /// hooks or programs.
+    pub included: bool,
 }
 
 impl HookFolder {
@@ -23,6 +26,9 @@ impl HookFolder {
         let named = scope.as_path();
         if named == path || (!self.shared && named.starts_with(folder)) {
             return false;
+        }
+        if self.included && folder == path {
+            return kind != Some(FileKind::Folder);
         }
         if folder.starts_with(path) {
             // On the way to hooks a link would put others in their place.
@@ -42,6 +48,19 @@ pub fn hook_paths(config: &[u8]) -> Vec<Vec<u8>> {
     let named = |setting: gitconfig::Setting| {
         let own = setting.section == b"core" && setting.subsection.is_none();
         setting.value.filter(|_| own && setting.key == b"hookspath")
+    };
+    gitconfig::parse(config).unwrap_or_default().into_iter().filter_map(named).collect()
+}
+
+/// The files that a configuration file includes, whatever their condition (git-config(1)).
+pub fn include_paths(config: &[u8]) -> Vec<Vec<u8>> {
+    let named = |setting: gitconfig::Setting| {
+        let own = match setting.section.as_slice() {
+            b"include" => setting.subsection.is_none(),
+            b"includeif" => setting.subsection.is_some(),
+            _ => false,
+        };
+        setting.value.filter(|_| own && setting.key == b"path")
     };
     gitconfig::parse(config).unwrap_or_default().into_iter().filter_map(named).collect()
 }
@@ -94,9 +113,28 @@ mod tests {
     }
 
     #[test]
+    fn included_configuration_is_a_file_that_is_refused() {
+        let config = b"[include]\n\tpath = a\n[includeIf \"gitdir:~/x/\"]\n\tpath = b\n\
+            [include \"x\"]\n\tpath = no\n[core]\n\tpath = no\n";
+        assert_eq!(include_paths(config), [b"a".to_vec(), b"b".to_vec()]);
+        let scope = PathScope::new("/p").unwrap();
+        let folder = PathScope::new("/p/conf/git").unwrap();
+        let file = HookFolder { folder: folder.clone(), shared: false, included: true };
+        let refuses = |path: &str, kind| file.refuses(Path::new(path), &scope, Some(kind));
+        assert!(refuses("/p/conf/git", File) && refuses("/p/conf/git", Symlink));
+        assert!(refuses("/p/conf", Symlink));
+        assert!(!refuses("/p/conf", Folder) && !refuses("/p/conf/other", File));
+        assert!(!file.refuses(Path::new("/p/conf/git"), &folder, Some(File)));
+    }
+
+    #[test]
     fn only_hooks_are_refused() {
         let scope = PathScope::new("/p").unwrap();
-        let hooks = HookFolder { folder: PathScope::new("/p/tools/hooks").unwrap(), shared: false };
+        let hooks = HookFolder {
+            folder: PathScope::new("/p/tools/hooks").unwrap(),
+            shared: false,
+            included: false,
+        };
         let refuses = |path: &str, kind| hooks.refuses(Path::new(path), &scope, kind);
         assert!(refuses("/p/tools/hooks/pre-commit", Some(File)));
         assert!(refuses("/p/tools/hooks/pre-commit", None));
@@ -114,7 +152,7 @@ mod tests {
         }
         let very = PathScope::new("/p/tools/hooks").unwrap();
         assert!(!hooks.refuses(Path::new("/p/tools/hooks/x"), &very, Some(File)));
-        let shared = HookFolder { folder: scope.clone(), shared: true };
+        let shared = HookFolder { folder: scope.clone(), shared: true, included: false };
         assert!(shared.refuses(Path::new("/p/pre-commit"), &scope, Some(File)));
         assert!(!shared.refuses(Path::new("/p/main.rs"), &scope, Some(File)));
     }

@@ -19,7 +19,7 @@ mod suggest;
 
 pub use env::PolicyEnv;
 pub use grant::{Ended, EndedRule, Grant, GrantError, GrantScope, Lifetime};
-pub use hooks::{HookFolder, hook_paths};
+pub use hooks::{HookFolder, hook_paths, include_paths};
 pub use policy::Policy;
 pub use protect::{PROTECTED_VERSION, ProtectedError};
 pub use store::{Listener, PolicyStore};

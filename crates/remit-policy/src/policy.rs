@@ -31,6 +31,7 @@ pub struct Policy {
     own: Arc<RuleRef>,
     hooks: Vec<HookFolder>,
     hook: Arc<RuleRef>,
+    include: Arc<RuleRef>,
 }
 
 impl Policy {
@@ -52,6 +53,7 @@ impl Policy {
             own: built_in("remit's own files"),
             hooks: Vec::new(),
             hook: built_in("protected/git: core.hooksPath"),
+            include: built_in("protected/git: included configuration"),
             files,
             network,
             env,
@@ -59,7 +61,8 @@ impl Policy {
         })
     }
 
-    /// Protects also the folders of hooks that repositories of this machine name.
+    /// Protects also the folders of hooks that repositories of this machine name, and the
+    /// configuration that theirs includes.
     #[must_use]
     pub fn with_hooks(self, hooks: Vec<HookFolder>) -> Self {
         Self { hooks, ..self }
@@ -134,10 +137,12 @@ impl Policy {
             return Decision::deny(ReasonCode::Protected, Some(Arc::clone(&self.own)), 0);
         }
         let kind = request.context.kind;
-        let hook = |folder: &HookFolder| folder.refuses(path, &rule.scope, kind);
+        let mut hooks = self.hooks.iter();
+        let hook = hooks.find(|folder| folder.refuses(path, &rule.scope, kind));
         // Removing a hook gives no power.
-        if request.action != Action::DeleteFile && self.hooks.iter().any(hook) {
-            let denial = Decision::deny(ReasonCode::Protected, Some(Arc::clone(&self.hook)), 0);
+        if let Some(hook) = hook.filter(|_| request.action != Action::DeleteFile) {
+            let at = if hook.included { &self.include } else { &self.hook };
+            let denial = Decision::deny(ReasonCode::Protected, Some(Arc::clone(at)), 0);
             return suggest::very_path(denial, path, &self.present);
         }
         let moved = match &request.context.via {

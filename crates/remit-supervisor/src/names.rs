@@ -15,7 +15,7 @@ const MOST_LINKS: usize = 40;
 ///
 /// # Errors
 /// The kernel's, and `ELOOP`.
-pub(crate) fn on_the_way_to(path: &Path) -> io::Result<Vec<PathBuf>> {
+pub fn on_the_way_to(path: &Path) -> io::Result<Vec<PathBuf>> {
     let mut left = steps(&std::path::absolute(path)?);
     let (mut sofar, mut met) = (PathBuf::from("/"), Vec::new());
     while let Some(step) = left.pop_front() {

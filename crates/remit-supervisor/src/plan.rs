@@ -15,7 +15,7 @@ use remit_egress::Authority;
 use remit_manifest::{
     CpuLimit, Execute, FileRule, Manifest, ManifestSource, Sha256Digest, Variables,
 };
-use remit_policy::{Policy, PolicyEnv};
+use remit_policy::{HookFolder, Policy, PolicyEnv};
 use remit_sandbox::plan::{
     AUTHORITY_FILE, BUNDLE_FILE, GrantMount, ProgramMount, Programs, ResourceLimits,
     SYSTEM_DIRECTORIES, SessionPlan,
@@ -97,9 +97,7 @@ impl Planned {
         let hidden = env.hidden.iter().map(|scope| scope.as_path().to_owned()).collect();
         let policy =
             Policy::new(&manifest, env).map_err(|error| RunError::Policy(error.to_string()))?;
-        let writable = manifest.files.iter().filter(|rule| rule.mode == FileMode::Write);
-        let writable: Vec<&Path> = writable.map(|rule| rule.scope.as_path()).collect();
-        let policy = policy.with_hooks(repositories::hook_folders(&writable, &person));
+        let policy = policy.with_hooks(hooks_of(&manifest, &person));
         let id = session_id().step("draw a session id")?;
         let user = user_name();
         let mut arguments = request.command;
@@ -175,6 +173,14 @@ impl Planned {
     pub const fn context(&self) -> &SessionContext {
         &self.context
     }
+}
+
+/// What repositories of this machine make protected files of, under a manifest whose paths are
+/// canonical.
+pub fn hooks_of(manifest: &Manifest, person: &Path) -> Vec<HookFolder> {
+    let writable = manifest.files.iter().filter(|rule| rule.mode == FileMode::Write);
+    let writable: Vec<&Path> = writable.map(|rule| rule.scope.as_path()).collect();
+    repositories::hook_folders(&writable, person)
 }
 
 /// Where the throw-away home stands inside: at the person's own path, unless that is a place

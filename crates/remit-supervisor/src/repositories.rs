@@ -12,16 +12,19 @@ use std::{
 };
 
 use remit_core::PathScope;
-use remit_policy::{HookFolder, hook_paths};
+use remit_policy::{HookFolder, hook_paths, include_paths};
 
 use crate::{home::settled, names};
 
 /// Configuration beyond this is not read; git's own files are much smaller.
 const LARGEST: u64 = 1 << 20;
+/// Configuration files that are read for one repository.
+const MOST_INCLUDED: usize = 256;
 /// Folders above a granted one that are looked at.
 const MOST_ABOVE: usize = 64;
 
-/// Folders of hooks inside `granted`, which the agent may write, that configuration names.
+/// Folders of hooks inside `granted`, which the agent may write, that configuration names, and
+/// files there that configuration includes: they could name others later.
 pub(crate) fn hook_folders(granted: &[&Path], person: &Path) -> Vec<HookFolder> {
     let everywhere = [
         PathBuf::from("/etc/gitconfig"),
@@ -31,11 +34,10 @@ pub(crate) fn hook_folders(granted: &[&Path], person: &Path) -> Vec<HookFolder> 
     let mut found: Vec<HookFolder> = Vec::new();
     let roots = granted.iter().flat_map(|folder| folder.ancestors().take(MOST_ABOVE));
     for repository in roots.filter_map(Repository::at) {
-        let configuration = everywhere.iter().chain(&repository.configuration);
-        for value in configuration.flat_map(|file| hook_paths(&read(file))) {
-            let Some(named) = place(&value, &repository.root, person) else { continue };
+        let own = everywhere.iter().chain(&repository.configuration);
+        let mut add = |named: &Path, included: bool| {
             // Links on the way: who can replace one names another folder.
-            let met = names::on_the_way_to(&named).unwrap_or_else(|_| vec![settled(&named)]);
+            let met = names::on_the_way_to(named).unwrap_or_else(|_| vec![settled(named)]);
             for folder in met {
                 if !granted.iter().any(|grant| folder.starts_with(grant)) {
                     continue;
@@ -43,14 +45,53 @@ pub(crate) fn hook_folders(granted: &[&Path], person: &Path) -> Vec<HookFolder> 
                 let shared = repository.root.starts_with(&folder)
                     || granted.iter().any(|grant| grant.starts_with(&folder));
                 let Ok(folder) = PathScope::new(&folder) else { continue };
-                let one = HookFolder { folder, shared };
+                let one = HookFolder { folder, shared: shared && !included, included };
                 if !found.contains(&one) {
                     found.push(one);
+                }
+            }
+        };
+        for Read { path, bytes, included } in with_included(own, person) {
+            if included {
+                add(&path, true);
+            }
+            for value in hook_paths(&bytes) {
+                if let Some(named) = place(&value, &repository.root, person) {
+                    add(&named, false);
                 }
             }
         }
     }
     found
+}
+
+/// A configuration file.
+struct Read {
+    path: PathBuf,
+    bytes: Vec<u8>,
+    included: bool,
+}
+
+/// These files and what they include, on whatever condition: a branch's name can change.
+fn with_included<'p>(files: impl Iterator<Item = &'p PathBuf>, person: &Path) -> Vec<Read> {
+    let mut all: Vec<Read> =
+        files.map(|path| Read { path: path.clone(), bytes: read(path), included: false }).collect();
+    let mut next = 0;
+    while let Some(file) = all.get(next) {
+        let folder = file.path.parent().unwrap_or(Path::new("/"));
+        let named = include_paths(&file.bytes);
+        let new: Vec<PathBuf> = named
+            .iter()
+            .filter_map(|value| place(value, folder, person))
+            .filter(|path| all.iter().all(|known| known.path != *path))
+            .collect();
+        for path in new.into_iter().take(MOST_INCLUDED.saturating_sub(all.len())) {
+            // One that is not there yet is included as soon as it is.
+            all.push(Read { bytes: read(&path), path, included: true });
+        }
+        next = next.saturating_add(1);
+    }
+    all
 }
 
 struct Repository {
@@ -156,6 +197,20 @@ mod tests {
         assert_eq!(found(&granted), []);
         config("home/.gitconfig", ".");
         assert!(found(&base.join("project")).contains(&(at("project"), true)));
+        // Configuration that is included, from wherever, and what that includes.
+        fs::write(base.join("home/.gitconfig"), "[include]\n\tpath = ~/more\n").unwrap();
+        let more = "[includeIf \"onbranch:x\"]\n\tpath = ../project/src/conf\n";
+        fs::write(base.join("home/more"), more).unwrap();
+        let included = hook_folders(&[&granted], &base.join("home"));
+        let conf = HookFolder {
+            folder: PathScope::new(granted.join("conf")).unwrap(),
+            shared: false,
+            included: true,
+        };
+        assert_eq!(included, [conf]);
+        config("project/src/conf", "src/by-include");
+        assert!(found(&granted).contains(&(at("project/src/by-include"), false)));
+        fs::remove_file(base.join("home/.gitconfig")).unwrap();
         // A worktree elsewhere, with the common configuration.
         fs::write(base.join("w/.git"), "gitdir: ../project/.git/worktrees/w\n").unwrap();
         fs::write(base.join("project/.git/worktrees/w/commondir"), "../..\n").unwrap();

@@ -2,28 +2,23 @@
 //! for once, just while the start that was asked about happens; else as long as the grant lives.
 
 use std::{
-    collections::{BTreeSet, HashMap},
-    fs, io,
+    collections::BTreeSet,
+    io,
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        mpsc::{Receiver, RecvTimeoutError, Sender, channel},
+        mpsc::{Sender, channel, sync_channel},
     },
-    time::{Duration, Instant},
 };
 
 use remit_policy::{Grant, GrantScope, Lifetime, PolicyStore};
 use remit_sandbox::{
     inside::MountsInside,
-    mediate::{Prepared, Programs},
+    mediate::{Prepared, Programs, Starter},
 };
 
-/// How often it is looked whether a start has happened.
-const LOOK: Duration = Duration::from_millis(1);
-/// How long a start may take whose thread is not seen waiting inside of it.
-const SHORT: Duration = Duration::from_millis(50);
-/// How long any start may take: programs come from slow disks too.
-const LONG: Duration = Duration::from_secs(1);
+use crate::starts::{Proc, Start, Starts};
+
 /// Yeses for once that wait for their start.
 const MOST_APPROVED: usize = 256;
 
@@ -32,32 +27,25 @@ pub(crate) struct Runnable {
     asked: Vec<PathBuf>,
     store: Arc<PolicyStore>,
     doors: Arc<Doors>,
-    windows: Mutex<Sender<Window>>,
+    starts: Mutex<Sender<Start>>,
 }
 
-struct Doors {
-    mounts: Arc<MountsInside>,
+/// The mounts that are runnable or not.
+pub(crate) struct Doors {
+    set_runnable: SetRunnable,
     state: Mutex<State>,
 }
+
+type SetRunnable = Box<dyn Fn(&Path, bool) -> io::Result<()> + Send + Sync>;
 
 #[derive(Default)]
 struct State {
     /// Yeses for once: the program, and the thread that waits to start it.
     approved: Vec<(PathBuf, Option<u32>)>,
-    /// Starts that are under way, by mount.
-    open: HashMap<PathBuf, usize>,
+    /// The mounts that the one start under way needs.
+    open: BTreeSet<PathBuf>,
     /// Mounts that stay runnable because of a grant.
     kept: BTreeSet<PathBuf>,
-}
-
-/// One start that is under way.
-struct Window {
-    mount: PathBuf,
-    program: PathBuf,
-    thread: Option<u32>,
-    opened: Instant,
-    /// The thread ran this program already, so that its start cannot be seen by that.
-    again: bool,
 }
 
 impl Runnable {
@@ -68,14 +56,15 @@ impl Runnable {
         store: Arc<PolicyStore>,
         mounts: Arc<MountsInside>,
     ) -> io::Result<Self> {
-        let doors = Arc::new(Doors { mounts, state: Mutex::default() });
-        let (windows, inbox) = channel();
-        let own = Arc::clone(&doors);
+        let set = move |mount: &Path, runnable| mounts.set_runnable(mount, runnable);
+        let doors = Arc::new(Doors::new(Box::new(set)));
+        let (starts, inbox) = channel();
+        let desk = Starts::new(Arc::clone(&doors), Proc);
         std::thread::Builder::new()
             .name("starts".into())
             .stack_size(256 << 10)
-            .spawn(move || own.close_windows(&inbox))?;
-        Ok(Self { asked, store, doors, windows: Mutex::new(windows) })
+            .spawn(move || desk.serve(&inbox))?;
+        Ok(Self { asked, store, doors, starts: Mutex::new(starts) })
     }
 
     /// A person said yes; the thread waits to go on.
@@ -117,89 +106,77 @@ impl Runnable {
 }
 
 impl Programs for Runnable {
-    fn before_exec(&self, path: &Path) -> Prepared {
-        let Some(mount) = self.mount(path) else { return Prepared::Ready };
-        let lasts = self.lasting().any(|other| other == path);
-        let mut state = self.doors.state();
-        let index = state.approved.iter().position(|(program, _)| program == path);
-        let thread = match (lasts, index) {
-            (true, _) => None,
-            (false, Some(index)) => state.approved.remove(index).1,
-            // A narrower rule permits it without a question, and has a mount of its own.
-            (false, None) => return Prepared::Ready,
-        };
-        if let Err(error) = self.doors.mounts.set_runnable(mount, true) {
-            tracing::warn!(%error, path = %path.display(), "cannot make runnable");
-            return Prepared::Refused;
-        }
-        if lasts {
-            state.kept.insert(mount.clone());
+    fn before_exec(&self, path: &Path, by: Starter) -> Prepared {
+        let Starter { thread, call, may_wait } = by;
+        if self.asked.is_empty() {
             return Prepared::Ready;
         }
-        let count = state.open.entry(mount.clone()).or_default();
-        *count = count.saturating_add(1);
-        drop(state);
-        let window = Window {
-            mount: mount.clone(),
-            program: path.to_owned(),
-            thread,
-            opened: Instant::now(),
-            again: false,
+        let once = match self.mount(path) {
+            None => None,
+            Some(mount) if self.lasting().any(|other| other == path) => {
+                let mut state = self.doors.state();
+                if let Err(error) = (self.doors.set_runnable)(mount, true) {
+                    tracing::warn!(%error, path = %path.display(), "cannot make runnable");
+                    return Prepared::Refused;
+                }
+                state.kept.insert(mount.clone());
+                None
+            }
+            Some(mount) => {
+                let mut state = self.doors.state();
+                // This thread's own yes before one whose thread nobody knows.
+                let of = |whose: Option<u32>| {
+                    state.approved.iter().position(|(program, by)| program == path && *by == whose)
+                };
+                match of(Some(thread)).or_else(|| of(None)) {
+                    Some(_) if !may_wait => return Prepared::Later,
+                    Some(index) => {
+                        state.approved.remove(index);
+                        Some(mount.clone())
+                    }
+                    // A narrower rule permits it without a question, and has a mount of its own.
+                    None => None,
+                }
+            }
         };
-        let sent = self.windows.lock().unwrap_or_else(PoisonError::into_inner).send(window);
-        if let Err(unsent) = sent {
-            self.doors.close(&unsent.0);
-            return Prepared::Refused;
+        let (reply, answer) = sync_channel(1);
+        let start = Start { thread, call, once, may_wait, reply };
+        let sent = self.starts.lock().unwrap_or_else(PoisonError::into_inner).send(start);
+        match sent {
+            Ok(()) => answer.recv().unwrap_or(Prepared::Refused),
+            Err(_) => Prepared::Refused,
         }
-        Prepared::Ready
     }
 }
 
 impl Doors {
-    /// Closes each window as soon as its start has happened or failed.
-    fn close_windows(&self, inbox: &Receiver<Window>) {
-        let mut open: Vec<Window> = Vec::new();
-        loop {
-            let next = if open.is_empty() {
-                inbox.recv().map_err(|_| RecvTimeoutError::Disconnected)
-            } else {
-                inbox.recv_timeout(LOOK)
-            };
-            match next {
-                Ok(mut window) => {
-                    window.again = window.runs();
-                    open.push(window);
-                }
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => {
-                    open.iter().for_each(|window| self.close(window));
-                    return;
-                }
-            }
-            open.retain(|window| {
-                let over = window.is_over();
-                if over {
-                    self.close(window);
-                }
-                !over
-            });
-        }
+    pub(crate) fn new(set_runnable: SetRunnable) -> Self {
+        Self { set_runnable, state: Mutex::default() }
     }
 
-    fn close(&self, window: &Window) {
+    /// Makes the mount runnable for one start. `false`: that cannot be done.
+    pub(crate) fn open(&self, mount: &Path) -> bool {
         let mut state = self.state();
-        if let Some(count) = state.open.get_mut(&window.mount) {
-            *count = count.saturating_sub(1);
+        if let Err(error) = (self.set_runnable)(mount, true) {
+            tracing::warn!(%error, path = %mount.display(), "cannot make runnable");
+            return false;
         }
-        self.close_unused(&state, &window.mount);
+        state.open.insert(mount.to_owned());
+        true
     }
 
-    fn close_unused(&self, state: &State, mount: &PathBuf) {
-        let used = state.open.get(mount).is_some_and(|count| *count > 0);
-        if used || state.kept.contains(mount) {
+    /// That start is over.
+    pub(crate) fn shut(&self, mounts: &[PathBuf]) {
+        let mut state = self.state();
+        state.open.clear();
+        mounts.iter().for_each(|mount| self.close_unused(&state, mount));
+    }
+
+    fn close_unused(&self, state: &State, mount: &Path) {
+        if state.open.contains(mount) || state.kept.contains(mount) {
             return;
         }
-        if let Err(error) = self.mounts.set_runnable(mount, false) {
+        if let Err(error) = (self.set_runnable)(mount, false) {
             tracing::error!(%error, path = %mount.display(), "cannot be made unrunnable again");
         }
     }
@@ -208,33 +185,3 @@ impl Doors {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
-
-impl Window {
-    fn is_over(&self) -> bool {
-        let age = self.opened.elapsed();
-        let started = !self.again && self.runs();
-        let starting = age < LONG && self.thread.is_some_and(is_starting);
-        started || (age >= SHORT && !starting)
-    }
-
-    /// Whether the thread's process runs the program. A thread that is not its process's first
-    /// one is gone when the program has started.
-    fn runs(&self) -> bool {
-        self.thread.is_some_and(|thread| match fs::read_link(format!("/proc/{thread}/exe")) {
-            Ok(running) => running == self.program,
-            Err(error) => error.kind() == io::ErrorKind::NotFound,
-        })
-    }
-}
-
-/// Whether the thread waits inside of execve(2) or execveat(2) (proc_pid_syscall(5)).
-fn is_starting(thread: u32) -> bool {
-    let call = fs::read_to_string(format!("/proc/{thread}/syscall")).unwrap_or_default();
-    let number = call.split_whitespace().next().and_then(|word| word.parse::<i64>().ok());
-    number.is_some_and(|number| STARTS.contains(&number))
-}
-
-#[cfg(target_arch = "x86_64")]
-const STARTS: [i64; 2] = [59, 322];
-#[cfg(not(target_arch = "x86_64"))]
-const STARTS: [i64; 2] = [221, 281];

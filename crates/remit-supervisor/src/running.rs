@@ -2,7 +2,7 @@
 
 use std::{io, os::fd::OwnedFd, time::Duration};
 
-use remit_audit::{AuditLog, LogOptions, LogPaths};
+use remit_audit::{AuditLog, LogOptions, LogPaths, intend};
 use remit_core::{Action, SessionId};
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
@@ -17,6 +17,9 @@ use crate::{
 
 /// How long a supervisor may take to die, and the log to take a record.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long a kill waits for its record.
+const SOON: Duration = Duration::from_secs(2);
 
 /// A session that runs now.
 #[derive(Clone, Debug, Serialize)]
@@ -71,8 +74,7 @@ pub fn kill_session(
     match (is_held(&folder), saved(&folder)) {
         (Some(true), Some(saved)) => {
             let Some(supervisor) = supervisor(&saved) else { return Err(error) };
-            pidfd_send_signal(&supervisor, Signal::KILL).map_err(io::Error::from)?;
-            note_killing(home, &supervisor, &saved.info, by);
+            kill_and_record(home, &supervisor, &saved.info, by)?;
             Ok(Reply::Done)
         }
         (Some(true), None) => Err(error),
@@ -90,26 +92,42 @@ fn supervisor(saved: &Saved) -> Option<OwnedFd> {
     (process_start(saved.info.pid) == Some(saved.process_start)).then_some(process)
 }
 
-/// Records who killed a supervisor, in its place. After the fact: one that is stopped may hold the
-/// log's lock, and an end that a person wants comes whether or not it can be written.
-fn note_killing(home: &RemitHome, supervisor: &OwnedFd, info: &SessionInfo, by: &str) {
-    let wait = Timespec::try_from(PATIENCE).ok();
-    let _ = poll(&mut [PollFd::new(supervisor, PollFlags::IN)], wait.as_ref());
+/// Kills a supervisor and records who did, in its place. The record comes first: in the log where
+/// that is open to us soon; else, where the one that is stopped may hold the log's lock, in a file
+/// beside it that whoever opens the log next takes in. An end that a person wants comes also when
+/// nothing can be written at all.
+fn kill_and_record(
+    home: &RemitHome,
+    supervisor: &OwnedFd,
+    info: &SessionInfo,
+    by: &str,
+) -> io::Result<()> {
     let paths = LogPaths { audit: home.audit.clone(), keys: home.config.clone() };
     let (resource, detail) = (what(&info.session), format!("killed by {by}"));
+    let intended = intend(&paths, Action::Contain, &resource, &detail);
+    if let Err(error) = &intended {
+        tracing::error!(%error, "the session's killing could not be written down before");
+    }
     let (done, noted) = std::sync::mpsc::channel();
-    // In a thread, for the log may be locked by another supervisor that is stopped.
+    // In a thread, for the log may be locked. Opening it takes in what is written down.
     std::thread::spawn(move || {
         let noted = AuditLog::open(paths, LogOptions::default()).and_then(|log| {
-            log.note(Action::Contain, &resource, detail)?;
+            if intended.is_err() {
+                log.note(Action::Contain, &resource, detail)?;
+            }
             log.close()
         });
         let _ = done.send(noted.map_err(|error| error.to_string()));
     });
-    let noted = noted.recv_timeout(PATIENCE);
-    if let Err(error) = noted.map_err(|error| error.to_string()).and_then(|noted| noted) {
-        tracing::error!(%error, "the session's killing could not be recorded");
+    let first = noted.recv_timeout(SOON);
+    pidfd_send_signal(supervisor, Signal::KILL)?;
+    let wait = Timespec::try_from(PATIENCE).ok();
+    let _ = poll(&mut [PollFd::new(supervisor, PollFlags::IN)], wait.as_ref());
+    let noted = first.or_else(|_| noted.recv_timeout(PATIENCE)).map_err(|error| error.to_string());
+    if let Err(error) = noted.and_then(|noted| noted) {
+        tracing::error!(%error, "the session's killing is not in the log yet");
     }
+    Ok(())
 }
 
 /// How the trail names a session that somebody ended.

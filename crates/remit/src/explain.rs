@@ -15,7 +15,7 @@ use remit_core::{
 use remit_manifest::{Execute, Manifest, ManifestSource, Variables};
 use remit_policy::{Policy, PolicyEnv, PolicyStore};
 use remit_sandbox::plan::SYSTEM_DIRECTORIES;
-use remit_supervisor::{RunError, SystemClock};
+use remit_supervisor::{RunError, SystemClock, hooks_of, on_the_way_to};
 use sha2::{Digest as _, Sha256};
 
 use crate::{failure::Failure, place};
@@ -48,7 +48,8 @@ impl Explainer {
         let mut manifest = Manifest::parse(&source, &Variables { home: place::person(), workdir })?;
         settle(&mut manifest);
         let policy = Policy::new(&manifest, environment(path))
-            .map_err(|error| RunError::Policy(error.to_string()))?;
+            .map_err(|error| RunError::Policy(error.to_string()))?
+            .with_hooks(hooks_of(&manifest, &place::person()));
         Ok(Self { source, store: PolicyStore::new(policy, Arc::new(SystemClock)) })
     }
 
@@ -155,7 +156,11 @@ fn environment(manifest: &Path) -> PolicyEnv {
     PolicyEnv {
         entry_programs: Vec::new(),
         system_dirs: SYSTEM_DIRECTORIES.iter().filter_map(|dir| scope(Path::new(dir))).collect(),
-        own: std::path::absolute(manifest).ok().and_then(|path| scope(&path)).into_iter().collect(),
+        own: on_the_way_to(manifest)
+            .unwrap_or_default()
+            .iter()
+            .filter_map(|path| PathScope::new(path).ok())
+            .collect(),
         hidden: place::home().own().iter().filter_map(|path| scope(path)).collect(),
     }
 }

@@ -13,7 +13,7 @@ use rustix::io::Errno;
 use sha2::{Digest, Sha256};
 
 use super::{
-    Prepared,
+    Prepared, Starter,
     place::{Class, path_of},
     start::{Begun, Object},
     sys,
@@ -24,6 +24,8 @@ use super::{
 const AT_EXECVE_CHECK: i32 = 0x10000;
 /// The kernel's own limit of interpreters of interpreters is 5.
 const MAX_INTERPRETERS: usize = 5;
+/// So often a start lets another go first.
+const MAX_HOLDS: usize = 64;
 /// `BINPRM_BUF_SIZE`: what the kernel looks at.
 const FIRST_LINE: usize = 256;
 /// Hashing more than this is left to the pool.
@@ -48,7 +50,7 @@ impl Turn<'_> {
         };
         let mut object = object;
         for _ in 0..=MAX_INTERPRETERS {
-            let interpreter = self.judge(&object)?;
+            let interpreter = self.judge_when_free(&object)?;
             let Some(interpreter) = interpreter else { return Err(Stop::Continue) };
             object = self.program(sys::CWD, &interpreter, true)?;
         }
@@ -87,8 +89,22 @@ impl Turn<'_> {
         AccessRequest::new(Action::Execute, resource).by(self.call.tid)
     }
 
-    /// Decides on one file of the chain; returns the interpreter that its first line names.
-    fn judge(&mut self, object: &Object) -> Result<Option<CString>, Stop> {
+    /// Decides on one file of the chain, again where another start went first; returns the
+    /// interpreter that its first line names.
+    fn judge_when_free(&mut self, object: &Object) -> Result<Option<CString>, Stop> {
+        for _ in 0..MAX_HOLDS {
+            if let Some(interpreter) = self.judge(object)? {
+                return Ok(interpreter);
+            }
+            // What has been permitted may have ended while this start waited.
+            let guard = &self.shared.guard;
+            self.granted.retain(|(request, _)| guard.peek(request).effect != Effect::Deny);
+        }
+        Err(Errno::AGAIN.into())
+    }
+
+    /// `None`: another start went first.
+    fn judge(&mut self, object: &Object) -> Result<Option<Option<CString>>, Stop> {
         if is(object.stat.st_mode, libc::S_IFLNK) {
             return Err(Errno::LOOP.into());
         }
@@ -108,11 +124,14 @@ impl Turn<'_> {
         let _permit = self.decide(request)?;
         let interpreter = self.first_line(object)?;
         self.still_there()?;
-        match self.shared.programs.before_exec(&path_of(&object.path)) {
+        let by = Starter { thread: self.call.tid, call: self.call.id, may_wait: self.may_block };
+        match self.shared.programs.before_exec(&path_of(&object.path), by) {
             Prepared::Ready => {
                 sys::may_execute(object.fd.as_raw_fd())?;
-                Ok(interpreter)
+                Ok(Some(interpreter))
             }
+            Prepared::Later => Err(Stop::Pool),
+            Prepared::Again => Ok(None),
             Prepared::Refused => Err(Errno::ACCESS.into()),
         }
     }

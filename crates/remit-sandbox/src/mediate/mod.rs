@@ -81,15 +81,30 @@ pub struct View {
 pub enum Prepared {
     /// Go on.
     Ready,
+    /// Somebody else's start goes first; ask where waiting is possible.
+    Later,
+    /// Somebody else's start went first; decide again.
+    Again,
     /// The program cannot be made executable; the agent sees `EACCES`.
     Refused,
+}
+
+/// Who starts a program.
+#[derive(Clone, Copy, Debug)]
+pub struct Starter {
+    /// The thread.
+    pub thread: u32,
+    /// Its call. A script and its interpreters belong to one.
+    pub call: u64,
+    /// Whether the answer may take seconds; else it must be quick.
+    pub may_wait: bool,
 }
 
 /// Told about each program right before the kernel starts it.
 pub trait Programs: Send + Sync {
     /// `path` is canonical, permitted and recorded. Called in a mediator thread (chrooted, no
-    /// capabilities); must be quick.
-    fn before_exec(&self, path: &Path) -> Prepared;
+    /// capabilities).
+    fn before_exec(&self, path: &Path, by: Starter) -> Prepared;
 }
 
 /// Programs need no preparation.
@@ -97,7 +112,7 @@ pub trait Programs: Send + Sync {
 pub struct AsTheyAre;
 
 impl Programs for AsTheyAre {
-    fn before_exec(&self, _path: &Path) -> Prepared {
+    fn before_exec(&self, _path: &Path, _by: Starter) -> Prepared {
         Prepared::Ready
     }
 }

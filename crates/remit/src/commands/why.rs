@@ -80,7 +80,7 @@ fn decide(arguments: &WhyArguments) -> Result<Answer, Failure> {
         action: request.action.as_str(),
         resource: request.resource.describe(),
         reason,
-        rule: rule,
+        rule,
         change: suggestion.map(|change| *change),
         until,
         notes,

@@ -1,12 +1,15 @@
 //! Programs that the manifest does not permit.
 
-use std::path::Path;
+use std::{
+    path::Path,
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+};
 
 use libtest_mimic::Trial;
 use remit_testkit::program;
 use serde_json::json;
 
-use crate::world::{World, answer_next, trial};
+use crate::world::{World, answer_all, answer_next, trial};
 
 pub fn trials() -> Vec<Trial> {
     vec![
@@ -19,6 +22,7 @@ pub fn trials() -> Vec<Trial> {
         trial("exec_digests_and_path_races", digests),
         trial("exec_entry_written_by_the_agent", entry),
         trial("exec_once_is_for_one_start", once),
+        trial("exec_once_starts_once_however_many_race", raced),
         trial("exec_folders_that_ask", folder),
     ]
 }
@@ -107,6 +111,72 @@ attempt("permitted again", lambda: (fits(P), begin(P, "1")))
         "permitted session",
         "permitted again",
     ]);
+}
+
+/// While a program is runnable for one start, others that were let go with another path put its
+/// path in the place of theirs. Each start of it leaves a folder.
+fn raced() {
+    let mark = program("mktemp").canonicalize().unwrap();
+    let other = program("true").canonicalize().unwrap();
+    let mut world = World::new("exec-raced").with(|manifest, _| {
+        manifest.set("/permissions/execute", json!([{"path": mark, "ask": true}, {"path": other}]))
+    });
+    world.limit = std::time::Duration::from_secs(60);
+    let home = world.area.remit_home();
+    let over = AtomicBool::new(false);
+    let yeses = AtomicUsize::new(0);
+    let report = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) {
+                yeses.fetch_add(answer_all(&home, &["--once"]), Ordering::Relaxed);
+                std::thread::sleep(std::time::Duration::from_millis(20));
+            }
+        });
+        let report = world.attack(&format!(
+            r#"
+P, T = {mark:?}.encode() + b"\0", {other:?}.encode() + b"\0"
+{STARTING}
+import ctypes, random
+libc = ctypes.CDLL(None)
+def racer(seed):
+    os.setpgid(0, 0); random.seed(seed)
+    path = ctypes.create_string_buffer(max(len(P), len(T)))
+    words = (ctypes.c_char_p * 4)(b"x", b"-d", W.encode() + b"/mark.XXXXXX", None)
+    def swap(pause):
+        time.sleep(pause); ctypes.memmove(path, P, len(P))
+    while True:
+        ctypes.memmove(path, T, len(T))
+        pid = os.fork()
+        if pid == 0:
+            threading.Thread(target=swap, args=(random.uniform(0.0003, 0.003),)).start()
+            libc.execve(path, words, None); os._exit(99)
+        # One that the mediator saw with the wrong path waits for a person.
+        for _ in range(30):
+            if os.waitpid(pid, os.WNOHANG)[0]: break
+            time.sleep(0.005)
+        else: os.kill(pid, 9); os.waitpid(pid, 0)
+racers = []
+for seed in range(4):
+    pid = os.fork()
+    if pid == 0:
+        try: racer(seed)
+        finally: os._exit(0)
+    racers.append(pid)
+def start(): begin({mark:?}, "-d", W + "/mark.XXXXXX")
+for _ in range(6):
+    time.sleep(0.1); attempt("permitted start", start)
+for pid in racers: os.killpg(pid, 9)
+attempt("permitted other", lambda: must({other:?}))
+"#
+        ));
+        over.store(true, Ordering::Relaxed);
+        report
+    });
+    report.works(&["permitted start", "permitted other"]);
+    let names = std::fs::read_dir(world.area.work().join("write")).unwrap();
+    let mark = |name: &std::fs::DirEntry| name.file_name().to_string_lossy().starts_with("mark.");
+    let marks = names.flatten().filter(mark).count();
+    assert!((6..=yeses.into_inner()).contains(&marks), "{marks} starts:\n{}", report.done);
 }
 
 fn folder() {

@@ -70,6 +70,20 @@ pub fn answer_next(home: &Path, how: &[&str]) {
     panic!("nothing was asked");
 }
 
+/// Says yes to all that is being asked; returns to how many questions.
+pub fn answer_all(home: &Path, how: &[&str]) -> usize {
+    let approval = |words: &[&str]| {
+        let mut command = Command::new(remit());
+        command.arg("approval").args(words).env("REMIT_HOME", home);
+        run_bounded(&mut command, Duration::from_secs(10))
+    };
+    let listed = approval(&["list", "--format", "json"]).stdout;
+    let all: Vec<Value> = serde_json::from_str(&listed).unwrap_or_default();
+    let ids = all.iter().filter_map(|question| question["id"].as_str());
+    let yes = |id: &&str| approval(&[&["approve", id], how].concat()).status == Some(0);
+    ids.filter(yes).count()
+}
+
 impl World {
     pub fn new(name: &str) -> Self {
         let area = Area::new(name);

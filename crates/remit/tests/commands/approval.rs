@@ -192,6 +192,35 @@ fn a_session_that_does_not_answer_is_listed_and_ended() {
     assert_eq!(bench.remit(&["session", "list"]).must_succeed().stderr, "no session is running\n");
 }
 
+/// A stopped supervisor may hold the log's lock: who ends it is written down before, and in the log
+/// once that is free again.
+#[test]
+fn a_session_that_holds_the_log_is_ended_and_its_end_recorded() {
+    let bench = asking("stopped-log");
+    let running = bench.start("sleep 300");
+    bench.wait_for_events("session_start", 1);
+    let pid = i32::try_from(running.0.as_ref().unwrap().id()).unwrap();
+    let pid = rustix::process::Pid::from_raw(pid).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::STOP).unwrap();
+    let audit = bench.area.remit_home().join("audit");
+    let lock = std::fs::File::open(audit.join("lock")).unwrap();
+    rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).unwrap();
+    bench.remit(&["session", "kill", "--all"]).must_succeed();
+    assert_eq!(running.finish().status.signal(), Some(9));
+    let written: Vec<_> = std::fs::read_dir(audit.join("intents")).unwrap().flatten().collect();
+    assert_eq!(written.len(), 1);
+    drop(lock);
+    // The next one that opens the log.
+    let next = bench.start("true");
+    bench.wait_for_events("session_end", 1);
+    drop(next);
+    let contained: Vec<Value> =
+        bench.events().into_iter().filter(|event| event["action"] == "contain").collect();
+    assert_eq!(contained.len(), 1, "{contained:?}");
+    assert!(contained[0]["detail"].as_str().unwrap().starts_with("killed by "), "{contained:?}");
+    bench.remit(&["audit", "verify"]).must_succeed();
+}
+
 /// Bypass class: the agent answers its own question. It has `remit` itself, knows where the
 /// sessions are, and even has a grant over the folder above them.
 #[test]
