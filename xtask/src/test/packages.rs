@@ -6,12 +6,13 @@ use crate::{failure::Failure, place, step};
 
 /// Program or path, package. Tests use each of them; `cargo xtask test` installs what is missing when
 /// root and names it otherwise.
-pub(crate) const NEEDED: [(&str, &str); 22] = [
+pub(crate) const NEEDED: [(&str, &str); 23] = [
     // Of these two only a folder shows that they are there.
     ("/usr/share/doc/php-curl", "php-curl"),
     ("/usr/share/doc/python3-venv", "python3-venv"),
     ("bash", "bash"),
     ("cc", "gcc"),
+    ("chromium", "chromium"),
     ("curl", "curl"),
     ("gh", "gh"),
     ("git", "git"),
