@@ -12,6 +12,7 @@ pub(crate) const NEEDED: &[(&str, &str)] = &[
     ("/usr/share/doc/python3-venv", "python3-venv"),
     ("bash", "bash"),
     ("cc", "gcc"),
+    ("chromium", "chromium"),
     ("curl", "curl"),
     ("gh", "gh"),
     ("git", "git"),

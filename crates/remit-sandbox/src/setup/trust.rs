@@ -32,6 +32,16 @@ const KEYSTORES: &[&str] = &["/etc/ssl/certs/java/cacerts", "/etc/pki/java/cacer
 const JAVA_HOMES: &str = "/usr/lib/jvm";
 /// In a home of Java 9 and later, and of Java 8.
 const IN_JAVA_HOME: [&str; 2] = ["lib/security/cacerts", "jre/lib/security/cacerts"];
+/// Where browsers of one kind have the policies of their machine, below `policies/managed`.
+const BROWSERS: [&str; 5] = [
+    "/etc/brave",
+    "/etc/chromium",
+    "/etc/opt/chrome",
+    "/etc/opt/chrome_for_testing",
+    "/etc/opt/edge",
+];
+/// What all of these lead to.
+const BROWSER_FOLDER: &str = "/etc/remit/browser";
 /// The session's own.
 const KEYSTORE_FILE: &str = "/etc/remit/cacerts";
 
@@ -51,7 +61,21 @@ pub(super) fn write(tree: &Tree, plan: &SessionPlan) -> Result<(), LayerError> {
     if Path::new(OPENSSL_FILE).symlink_metadata().is_err() {
         tree.link(Path::new(OPENSSL_FILE), Path::new(BUNDLE_FILE))?;
     }
+    browsers(tree, authority)?;
     java(tree, authority, present.first().copied())
+}
+
+/// Chromium and its heirs have roots of their own, and a policy of the machine that adds to them
+/// (`CACertificates` in the list of enterprise policies). The host's own policies stay outside.
+fn browsers(tree: &Tree, authority: &str) -> Result<(), LayerError> {
+    let base64: String = authority.lines().filter(|line| !line.starts_with("-----")).collect();
+    let policy = format!("{{\"CACertificates\": [\"{base64}\"]}}\n");
+    let folder = Path::new(BROWSER_FOLDER);
+    tree.write(&folder.join("policies/managed/remit.json"), policy.as_bytes())?;
+    BROWSERS.iter().try_for_each(|browser| tree.link(Path::new(browser), folder))?;
+    // Debian's start script ends when it finds nothing to read there.
+    let settings = Path::new("/etc/chromium.d");
+    if settings.is_dir() { tree.write(&settings.join("none"), b"") } else { Ok(()) }
 }
 
 /// Java reads no bundle and no variable that goes unnoticed, so its keystores are covered.

@@ -28,6 +28,13 @@ pub fn clients() -> Vec<Client> {
         })
     };
     vec![
+        script(
+            "chromium",
+            Trust::System("a policy of the machine"),
+            "chromium --version",
+            include_str!("clients/chromium.sh"),
+            "",
+        ),
         script("curl, HTTP/1.1", bundle, "curl --version", curl, "--http1.1"),
         script("curl, HTTP/2", bundle, "curl --version", curl, "--http2"),
         script("wget", bundle, "wget --version", include_str!("clients/wget.sh"), ""),
