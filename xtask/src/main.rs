@@ -3,6 +3,7 @@
 mod bench;
 mod check;
 mod failure;
+mod fuzz;
 mod generate;
 mod place;
 mod quickstart;
@@ -36,6 +37,8 @@ enum Chore {
         #[arg(long)]
         check: bool,
     },
+    /// Runs the fuzz targets for a while each, from their committed seeds.
+    Fuzz(fuzz::Options),
     /// Measures Remit and its rivals in one run.
     #[command(disable_help_flag = true)]
     Bench {
@@ -51,6 +54,7 @@ fn main() -> ExitCode {
         Chore::Test(options) => test::run(&options),
         Chore::Check(options) => check::run(&options),
         Chore::Gen { check } => generate::run(check),
+        Chore::Fuzz(options) => fuzz::run(&options),
         Chore::Bench { options } => bench::run(&options),
     };
     match done {

@@ -768,6 +768,79 @@ fn early_bytes_before_the_tunnels_answer() {
     }
 }
 
+/// On the web's ports only TLS and HTTP are spoken, whatever way the bytes come.
+#[test]
+fn bytes_that_are_neither_tls_nor_http() {
+    if isolated() {
+        let fronts = Fronts::new(vec![Rule::new("api.test", &[80, 443])]);
+        let raw = |form| match form {
+            Form::Transparent { tls } => {
+                let port = if tls { 443 } else { 80 };
+                fronts.session.connect(format!("198.18.0.2:{port}").parse().unwrap())
+            }
+            Form::Connect { tls } => {
+                let port = if tls { 443 } else { 80 };
+                common::client::tunnel(fronts.proxy, &format!("api.test:{port}"))
+            }
+            Form::Socks { tls } => {
+                common::front::socks(fronts.proxy, "api.test", if tls { 443 } else { 80 })
+            }
+            Form::Absolute => common::client::connect(fronts.proxy),
+        };
+        for form in FORMS {
+            for junk in [
+                &b"SSH-2.0-x\r\n"[..],
+                b"\x15\x03\x01\0\x02\x01\x5aGET /a HTTP/1.1\r\n\r\n",
+                b"\x16\x03\x01\0\x05hello",
+                b"\x80\x2e\x01\x03\x01\0\x15",
+                b"\0\0\0\x08\x04\xd2\x16\x2f",
+                b"*1\r\n$4\r\nPING\r\n",
+            ] {
+                fronts.forget();
+                let came = fronts.finish(&mut raw(form), junk);
+                let what = format!("{form:?} {}: {}", junk.escape_ascii(), came.text);
+                assert!(came.closed && !came.text.contains("200 OK"), "{what}");
+                fronts.world.trail.wait(&what, |record| {
+                    matches!(record.reason, UnsupportedProtocol | MalformedRequest)
+                });
+                assert!(fronts.reached().iter().all(|(_, bytes)| bytes.is_empty()), "{what}");
+            }
+            // A server name that is not the connection's.
+            if form.is_tls() {
+                fronts.forget();
+                let refused = common::client::tls(raw(form), "other.test", fronts.world.ca());
+                assert!(refused.is_err(), "{form:?}");
+                fronts.world.trail.wait("the name", |record| record.reason == SniMismatch);
+            }
+        }
+    }
+}
+
+#[test]
+fn redirects_are_decided_on_anew() {
+    let world = common::world::World::new();
+    world.names("127.0.0.1 api.test evil.test\n");
+    const MOVED: &[u8] =
+        b"HTTP/1.1 302 Found\r\nlocation: http://evil.test/\r\ncontent-length: 0\r\n\r\n";
+    let (origin, log) = common::origin::lenient("127.0.0.1:0", None, MOVED);
+    let port = origin.port();
+    world.rules(vec![Rule::new("api.test", &[port])]);
+    let (_running, proxy) = world.explicit();
+    let mut stream = common::client::connect(proxy);
+    write!(stream, "GET http://api.test:{port}/ HTTP/1.1\r\nHost: api.test:{port}\r\n\r\n")
+        .unwrap();
+    let head = common::client::read_head(&mut stream);
+    assert!(head.starts_with("HTTP/1.1 302") && head.contains("http://evil.test/"), "{head}");
+    // The proxy does not follow; who does asks for another host.
+    let seen = log.text();
+    assert!(!seen.contains("evil"), "{seen}");
+    write!(stream, "GET http://evil.test:{port}/ HTTP/1.1\r\nHost: evil.test:{port}\r\n\r\n")
+        .unwrap();
+    let head = common::client::read_head(&mut stream);
+    assert!(head.starts_with("HTTP/1.1 403") && head.contains("host_not_listed"), "{head}");
+    assert_eq!(log.text(), seen);
+}
+
 /// Pieces of requests in any order: whatever passes was decided on, and nothing else arrives.
 #[test]
 fn no_mixture_of_pieces_smuggles_a_request() {
