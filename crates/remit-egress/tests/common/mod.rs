@@ -11,11 +11,11 @@
 )]
 
 pub mod client;
+pub mod corporate;
 pub mod data;
 pub mod foreign;
 pub mod frames;
 pub mod front;
-pub mod corporate;
 pub mod netns;
 pub mod origin;
 pub mod policy;
