@@ -7,7 +7,7 @@ use std::{
 };
 
 use libtest_mimic::Trial;
-use remit_testkit::{program, remit, run_bounded, trail};
+use remit_testkit::{ManifestBuilder, Origin, Site, program, remit, run_bounded, trail};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
@@ -16,6 +16,7 @@ use crate::place::{Corner, FAR, PROXY, Squid, WEB, WEB_AT, trial};
 pub fn trials() -> Vec<Trial> {
     vec![
         trial("corporate_curl_through_squid_with_credentials", curl),
+        trial("corporate_websockets_clear_http_and_passthrough_through_squid", others),
         trial("corporate_squid_refuses_and_the_program_is_told", refused),
         trial("corporate_names_that_only_the_proxy_resolves", by_name),
         trial("corporate_bypass_and_local_only_never_meet_the_proxy", spared),
@@ -43,6 +44,33 @@ fn curl() {
     assert!(text.contains(&format!("through http://{PROXY}:3128")), "{text}");
     assert!(!text.contains("sesame") && !text.contains("b3BlbiBz"), "{text}");
     trail::must_verify(&corner.area.remit_home());
+}
+
+fn others() {
+    let (squid, mut corner) = (Squid::new(), Corner::new("corp-others"));
+    let _clear = Origin::plain(&format!("{WEB_AT}:80"), Site::Builtin);
+    let clear = json!({"host": WEB, "ports": [80], "addresses": ["10.78.0.0/16"]});
+    corner.manifest = corner.manifest.host_rule(clear);
+    corner.settings(&corner.through());
+    let socket = "curl -sS -m 3 -i -N --http1.1 -H 'Connection: Upgrade' -H 'Upgrade: websocket' \
+         -H 'Sec-WebSocket-Version: 13' -H 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=='";
+    let done = corner.session().shell(&format!("{socket} https://{WEB}/ws"));
+    assert!(done.stdout.starts_with("HTTP/1.1 101"), "{done}");
+    let done = corner.curl(&format!("http://{WEB}/bytes/4"));
+    assert!(done.stdout.ends_with(" 200"), "{done}");
+    // Untouched: curl must then be told of the origin's own authority.
+    let roots = corner.area.write("work/roots.pem", corner.area.read("roots.pem").unwrap());
+    let rule = json!({"host": WEB, "ports": [443], "tls": "passthrough",
+        "addresses": ["10.78.0.0/16"]});
+    corner.manifest = ManifestBuilder::default().execute_any().read(corner.area.work());
+    corner.manifest = corner.manifest.host_rule(rule);
+    let done = corner.curl(&format!("--cacert {} https://{WEB}/bytes/6", roots.display()));
+    assert!(done.stdout.ends_with(" 200"), "{done}");
+    let log = squid.log();
+    for (port, count) in [(443, 2), (80, 1)] {
+        let asked = format!("CONNECT {WEB_AT}:{port} remit");
+        assert_eq!(log.matches(&asked).count(), count, "{log}");
+    }
 }
 
 fn refused() {

@@ -55,7 +55,7 @@ ip -6 neigh replace fd79::2 lladdr 02:00:00:00:00:02 dev out nud permanent
 there ip neigh replace 10.79.0.1 lladdr 02:00:00:00:00:01 dev far nud permanent
 there ip -6 neigh replace fd79::1 lladdr 02:00:00:00:00:01 dev far nud permanent
 ip route add default via 10.79.0.2; ip -6 route add default via fd79::2
-there ip route add local 0.0.0.0/0 dev lo; there ip -6 route add local ::/0 dev lo
+there ip route add local 0.0.0.0/0 dev lo table main; there ip -6 route add local ::/0 dev lo table main
 export REMIT_TEST_FAR=$far
 trap 'kill $far' EXIT
 "$@""#;
