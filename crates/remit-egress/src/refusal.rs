@@ -87,9 +87,44 @@ fn phrase(denial: &Denial) -> String {
     format!("{usual} (Remit: {})", denial.reason.as_str())
 }
 
-/// The response for a denial, to a request or to a call of gRPC.
-pub(crate) fn answer(denial: &Denial, call: bool) -> Response<Payload> {
-    if call { to_call(denial) } else { response(denial) }
+/// What of a refusal the program shows to its user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// The body, or nothing.
+    Json,
+    /// The body where it is text: git shows that line by line (`show_http_message` in its http.c).
+    Text,
+    /// The status of a gRPC call.
+    Call,
+}
+
+impl Form {
+    pub(crate) fn of<B>(request: &Request<B>) -> Self {
+        let starts = |name, with: &[u8]| {
+            request.headers().get(name).is_some_and(|value| value.as_bytes().starts_with(with))
+        };
+        let h2 = request.version() == Version::HTTP_2;
+        if h2 && starts(header::CONTENT_TYPE, b"application/grpc") {
+            Self::Call
+        } else if starts(header::USER_AGENT, b"git/") {
+            Self::Text
+        } else {
+            Self::Json
+        }
+    }
+}
+
+/// The response for a denial, in a form that the program shows.
+pub(crate) fn answer(denial: &Denial, form: Form) -> Response<Payload> {
+    if form == Form::Call {
+        return to_call(denial);
+    }
+    let mut response = response(denial);
+    if form == Form::Text {
+        let text = HeaderValue::from_static("text/plain; charset=utf-8");
+        response.headers_mut().insert(header::CONTENT_TYPE, text);
+    }
+    response
 }
 
 /// The response for a denial.
@@ -125,13 +160,6 @@ fn to_call(denial: &Denial) -> Response<Payload> {
     }
     headers.insert("remit-reason", HeaderValue::from_static(denial.reason.as_str()));
     response
-}
-
-/// Whether a request is a call of gRPC.
-pub(crate) fn is_call<B>(request: &Request<B>) -> bool {
-    let kind = request.headers().get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
-    request.version() == Version::HTTP_2
-        && kind.is_some_and(|kind| kind.starts_with(b"application/grpc"))
 }
 
 /// `grpc-message` is ASCII; all else is percent-encoded (gRPC over HTTP/2, "Responses").

@@ -88,7 +88,7 @@ impl Flow {
         fault: Option<Fault>,
     ) -> Response<Payload> {
         let version = request.version();
-        let call = refusal::is_call(&request);
+        let form = refusal::Form::of(&request);
         let upgrading = request.headers().contains_key(header::UPGRADE)
             && wire.is_some()
             && upgrade::is_asked(&request);
@@ -102,7 +102,7 @@ impl Flow {
                 // A fault inside the body looks like the server's failure; say what it was.
                 let broken = wire.as_ref().and_then(|wire| wire.take_broken());
                 let denial = broken.map_or(denial, |fault| self.refuse(fault));
-                let mut response = refusal::answer(&denial, call);
+                let mut response = refusal::answer(&denial, form);
                 if version != Version::HTTP_2 && refusal::status(denial.reason).as_u16() == 400 {
                     let close = HeaderValue::from_static("close");
                     response.headers_mut().insert(header::CONNECTION, close);

@@ -108,7 +108,7 @@ pub(crate) async fn serve_refusal(denial: Denial, stream: AgentStream) {
     let service = {
         let denial = Arc::clone(&denial);
         service_fn(move |request: Request<Incoming>| {
-            let response = refusal::answer(&denial, refusal::is_call(&request));
+            let response = refusal::answer(&denial, refusal::Form::of(&request));
             Rest::of(&request).forget(request.into_body());
             async move { Ok::<_, Infallible>(response) }
         })
