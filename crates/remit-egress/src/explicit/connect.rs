@@ -93,6 +93,8 @@ async fn tunnel(
         let denial = refuse_unnamed(&engine, &format!("CONNECT {text}"), "bytes before the answer");
         return say_no(stream, &denial).await;
     }
+    // Connections live long: none keeps the room of its first bytes.
+    drop(early);
     if stream.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").await.is_err() {
         return;
     }

@@ -12,7 +12,7 @@ use std::{
 use bytes::{Buf, BytesMut};
 use hyper::rt::{Read, ReadBufCursor, Write};
 use tokio::{
-    io::{AsyncReadExt, AsyncWrite},
+    io::{AsyncRead as _, AsyncReadExt, AsyncWrite, ReadBuf},
     time::{Instant, Sleep},
 };
 
@@ -177,12 +177,27 @@ impl Gate {
     }
 
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        // An idle connection waits for a head: it holds little.
-        let room = if matches!(self.state, State::Head) { READ_HEAD } else { READ };
-        self.buffer.reserve(room);
+        if matches!(self.state, State::Head) {
+            return self.poll_fill_head(cx);
+        }
+        self.buffer.reserve(READ);
         // The future keeps no state of its own, so a new one may be polled each time.
         let mut reading = pin!(self.stream.read_buf(&mut self.buffer));
         reading.as_mut().poll(cx)
+    }
+
+    /// Most connections wait for a head most of their time: they hold no memory meanwhile.
+    fn poll_fill_head(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let mut room = [0; READ_HEAD];
+        let mut read = ReadBuf::new(&mut room);
+        if let Poll::Ready(done) = Pin::new(&mut self.stream).poll_read(cx, &mut read) {
+            self.buffer.extend_from_slice(read.filled());
+            return Poll::Ready(done.map(|()| read.filled().len()));
+        }
+        if self.buffer.is_empty() {
+            self.buffer = BytesMut::new();
+        }
+        Poll::Pending
     }
 
     /// Only heads have a time: bodies may be as slow as the program likes, and answers as slow as

@@ -29,7 +29,8 @@ pub(crate) async fn serve(flow: Arc<Flow>, stream: AgentStream) {
         let flow = Arc::clone(&flow);
         service_fn(move |request: Request<Incoming>| {
             let (flow, wire) = (Arc::clone(&flow), Arc::clone(&wire));
-            async move { Ok::<_, Infallible>(flow.answer(request, Some(wire)).await) }
+            // In a box: the connection has room for it all the time otherwise.
+            Box::pin(async move { Ok::<_, Infallible>(flow.answer(request, Some(wire)).await) })
         })
     };
     if let Err(error) = h1().serve_connection(gate, service).with_upgrades().await
@@ -96,7 +97,7 @@ where
     let choose = Arc::new(choose);
     let service = service_fn(move |request: Request<Incoming>| {
         let (choose, wire) = (Arc::clone(&choose), Arc::clone(&wire));
-        async move { Ok::<_, Infallible>(choose(request, wire).await) }
+        Box::pin(async move { Ok::<_, Infallible>(choose(request, wire).await) })
     });
     let served = h1().serve_connection(gate, service).with_upgrades().await;
     served.err().as_ref().and_then(unread)
