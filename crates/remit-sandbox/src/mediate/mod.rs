@@ -24,6 +24,7 @@ mod create;
 mod dispatch;
 mod elf;
 mod exec;
+mod fifo;
 mod folder;
 mod link;
 mod memory;

@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use super::{
     elf, folder,
     place::{Class, join, path_of},
-    start::{Begun, Link, Object, Start, identity},
+    start::{Begun, Link, Start, identity},
     sys::{self, CWD},
     threads::WaitsFor,
     turn::{Outcome, Reply, SET_ID, Stop, Turn, is, kind_of, open_path},
@@ -23,14 +23,14 @@ const O_LARGEFILE: u64 = 0o100_000;
 #[cfg(target_arch = "aarch64")]
 const O_LARGEFILE: u64 = 0o400_000;
 
-const O_CREAT: u64 = libc::O_CREAT as u64;
-const O_EXCL: u64 = libc::O_EXCL as u64;
-const O_TRUNC: u64 = libc::O_TRUNC as u64;
+pub(super) const O_CREAT: u64 = libc::O_CREAT as u64;
+pub(super) const O_EXCL: u64 = libc::O_EXCL as u64;
+pub(super) const O_TRUNC: u64 = libc::O_TRUNC as u64;
 const O_CLOEXEC: u64 = libc::O_CLOEXEC as u64;
-const O_NOCTTY: u64 = libc::O_NOCTTY as u64;
+pub(super) const O_NOCTTY: u64 = libc::O_NOCTTY as u64;
 const O_NONBLOCK: u64 = libc::O_NONBLOCK as u64;
 const O_DIRECTORY: u64 = libc::O_DIRECTORY as u64;
-const O_NOFOLLOW: u64 = libc::O_NOFOLLOW as u64;
+pub(super) const O_NOFOLLOW: u64 = libc::O_NOFOLLOW as u64;
 const O_PATH: u64 = libc::O_PATH as u64;
 const O_ACCMODE: u64 = libc::O_ACCMODE as u64;
 const O_TMPFILE: u64 = libc::O_TMPFILE as u64;
@@ -86,7 +86,7 @@ impl How {
         Self { flags, mode: if creates { mode & 0o7777 } else { 0 }, resolve: 0 }
     }
 
-    const fn has(&self, flag: u64) -> bool {
+    pub(super) const fn has(&self, flag: u64) -> bool {
         self.flags & flag == flag
     }
 
@@ -94,7 +94,7 @@ impl How {
         self.flags & O_ACCMODE != libc::O_RDONLY as u64 || self.has(O_TRUNC)
     }
 
-    fn action(&self) -> Action {
+    pub(super) fn action(&self) -> Action {
         if self.writes() { Action::WriteFile } else { Action::ReadFile }
     }
 
@@ -365,61 +365,6 @@ impl Turn<'_> {
         Ok(sys::ftruncate(fd.as_raw_fd(), 0)?)
     }
 
-    /// A FIFO without a reader, a device that is not there, or a file under a lease.
-    fn open_waiting(&mut self, start: &Start, how: How) -> Outcome {
-        let object = self.object(start, !how.has(O_NOFOLLOW))?;
-        self.wait_for(&object, how)
-    }
-
-    fn wait_for(&mut self, object: &Object, how: How) -> Outcome {
-        match self.class(&object.path) {
-            Class::Native => return Err(Stop::Continue),
-            Class::Scratch => {}
-            Class::Data => {
-                let request = self.about(how.action(), &object.path, kind_of(object.stat.st_mode));
-                let _permit = self.decide(request)?;
-            }
-        }
-        self.open_fifo(&object.fd, how)
-    }
-
-    /// Opens what `fd` holds once more, waiting for the other side. The held descriptor counts as
-    /// a reader meanwhile, as a native caller would.
-    fn open_fifo(&mut self, fd: &OwnedFd, how: How) -> Outcome {
-        if !self.may_block {
-            return Err(Stop::Pool);
-        }
-        self.still_there()?;
-        let name = rustix::path::DecInt::from_fd(fd);
-        let flags = how.flags & !(O_CREAT | O_EXCL | O_TRUNC | O_NOFOLLOW) | O_NOCTTY;
-        let flags = i32::try_from(flags).map_err(|_| Errno::INVAL)?;
-        let own = self.shared.own.as_raw_fd();
-        let opened =
-            self.waiting_for(WaitsFor::Fifo, || sys::openat(own, name.as_c_str(), flags))?;
-        Ok(handed(opened, how))
-    }
-
-    /// Opens a FIFO to read, as `fifo(7)` says: when a writer is there, or has been since the
-    /// caller came. `fd` reads without waiting and shows a writer to have come; a writer that was
-    /// quicker than this thread has met the reader that the first attempt left open.
-    fn read_fifo(&mut self, fd: OwnedFd, stat: &libc::stat, how: How) -> Outcome {
-        let same = |held: &&OwnedFd| {
-            sys::fstat(held.as_raw_fd()).is_ok_and(|held| identity(&held) == identity(stat))
-        };
-        let first = self.held.filter(same).and_then(|held| held.try_clone().ok()).unwrap_or(fd);
-        loop {
-            if writer_came(&first) {
-                self.still_there()?;
-                sys::set_status_flags(first.as_raw_fd(), status_bits(how.flags))?;
-                return Ok(handed(first, how));
-            }
-            match self.open_fifo(&first, how) {
-                Err(Stop::Errno(Errno::INTR)) => {}
-                done => return done,
-            }
-        }
-    }
-
     /// `/proc/self/fd/N` and its like: a new open of the same object, so a new decision. What has
     /// no path in the session (a pipe, a stream that the person passed) opens with no more than
     /// the descriptor's own rights.
@@ -638,16 +583,8 @@ enum Created {
     Dangling(OwnedFd, CString),
 }
 
-fn handed(fd: OwnedFd, how: How) -> Reply {
+pub(super) fn handed(fd: OwnedFd, how: How) -> Reply {
     Reply::Descriptor { fd, close_on_exec: how.has(O_CLOEXEC) }
-}
-
-/// Whether there is something to read, or a writer has come and gone.
-fn writer_came(reader: &OwnedFd) -> bool {
-    use rustix::event::{PollFd, PollFlags, Timespec, poll};
-    let mut ready = [PollFd::new(reader, PollFlags::IN)];
-    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-    poll(&mut ready, Some(&now)).is_ok_and(|count| count > 0)
 }
 
 /// Whether the path's last component is a link that spells a folder.
@@ -669,7 +606,7 @@ fn machine_fact(start: &Start, how: How) -> Option<&'static CStr> {
 }
 
 /// The flags that `F_SETFL` may set, as the caller wants them.
-fn status_bits(flags: u64) -> i32 {
+pub(super) fn status_bits(flags: u64) -> i32 {
     let settable =
         libc::O_APPEND | libc::O_ASYNC | libc::O_DIRECT | libc::O_NOATIME | libc::O_NONBLOCK;
     i32::try_from(flags & settable as u64).unwrap_or(0)

@@ -15,6 +15,7 @@ pub fn trials() -> Vec<Trial> {
         trial("protected_git_repositories_planted_below_git_folders", planted),
         trial("protected_git_keeps_working", works),
         trial("protected_hooks_where_the_repository_says", hooks),
+        trial("protected_configuration_that_git_includes", included),
         trial("protected_names_that_lead_to_the_manifest", manifest),
     ]
 }
@@ -328,6 +329,28 @@ attempt("permitted removal", lambda: os.unlink(H + "/pre-commit"))
         "permitted removal",
     ]);
     assert_eq!(report.all_refused("attack"), 12);
+}
+
+/// What a repository's configuration includes may name hooks later.
+fn included() {
+    let world = World::new("hooks-included");
+    world.area.write("work/write/.git/config", "[include]\n\tpath = ../conf/shared\n");
+    world.area.write("work/write/conf/shared", "[include]\n\tpath = later\n[user]\n\tname = x\n");
+    let report = world.attack(
+        r#"
+C = W + "/conf"; evil = b"[core]\n\thooksPath = tools\n"
+attempt("permitted beside", lambda: write(C + "/other", evil))
+attempt("attack write", lambda: write(C + "/shared", evil))
+attempt("attack rename", lambda: os.rename(C + "/other", C + "/shared"))
+attempt("attack create", lambda: write(C + "/later", evil))
+attempt("attack link", lambda: os.symlink("other", C + "/later"))
+os.mkdir(W + "/mine"); write(W + "/mine/shared", evil)
+attempt("attack folder", lambda: exchange(W + "/mine", C))
+"#,
+    );
+    report.works(&["permitted beside"]);
+    assert_eq!(report.all_refused("attack"), 5);
+    report.recorded("write_file", "denied", "conf/shared");
 }
 
 /// Who can point the manifest's name elsewhere writes the next manifest.

@@ -201,10 +201,11 @@ fn a_session_that_holds_the_log_is_ended_and_its_end_recorded() {
     bench.wait_for_events("session_start", 1);
     let pid = i32::try_from(running.0.as_ref().unwrap().id()).unwrap();
     let pid = rustix::process::Pid::from_raw(pid).unwrap();
-    rustix::process::kill_process(pid, rustix::process::Signal::STOP).unwrap();
+    // First the lock: the one that is stopped may hold it, and would not give it back.
     let audit = bench.area.remit_home().join("audit");
     let lock = std::fs::File::open(audit.join("lock")).unwrap();
     rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::STOP).unwrap();
     bench.remit(&["session", "kill", "--all"]).must_succeed();
     assert_eq!(running.finish().status.signal(), Some(9));
     let written: Vec<_> = std::fs::read_dir(audit.join("intents")).unwrap().flatten().collect();

@@ -187,3 +187,25 @@ fn what_is_told_is_what_a_session_does() {
         assert_eq!(answer["decision"] == "permit", done.status == Some(0), "{name}: {done}");
     }
 }
+
+/// What a session would protect, `why` knows.
+#[test]
+fn hooks_and_names_of_the_manifest_are_known() {
+    let bench = bench();
+    bench
+        .area
+        .write("work/.git/config", "[core]\n\thooksPath = tools\n[include]\n\tpath = ../conf\n");
+    symlink("manifest.json", bench.area.work().join("current.json")).unwrap();
+    let asked = |path: &str| {
+        let words =
+            ["why", "--manifest", "current.json", "--format", "json", "--path", path, "--write"];
+        let answer: Value =
+            serde_json::from_str(&bench.remit(&words).must_succeed().stdout).unwrap();
+        (answer["decision"].to_string(), answer["reason"].to_string())
+    };
+    let denied = ("\"deny\"".to_owned(), "\"protected\"".to_owned());
+    for path in ["tools/pre-commit", "conf", "current.json", "manifest.json"] {
+        assert_eq!(asked(path), denied, "{path}");
+    }
+    assert_eq!(asked("tools.txt").0, "\"permit\"");
+}
