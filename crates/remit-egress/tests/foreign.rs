@@ -10,7 +10,7 @@ use std::{collections::BTreeSet, fs};
 
 use common::{
     foreign::{compare, source_of},
-    front::{Form, Fronts},
+    front::{Answers, Form, Fronts},
     netns::isolated,
     policy::Rule,
 };
@@ -45,7 +45,13 @@ fn what_desync_guardian_calls_ambiguous_is_never_forwarded_as_it_came() {
         for form in FORMS {
             for request in [case.bytes(false), case.bytes(true)] {
                 fronts.forget();
-                let came = fronts.send_briefly(form, &request);
+                // What is sound, and for our host, is to pass; a busy machine may need longer.
+                let wanted = case.tier == "Compliant" && request == case.bytes(true);
+                let answered = |came: &Answers| came.statuses.first() == Some(&200);
+                let mut came = fronts.send_briefly(form, &request);
+                if wanted && !answered(&came) {
+                    came = fronts.send(form, &request);
+                }
                 let reached = fronts.reached();
                 let arrived: Vec<_> =
                     reached.iter().filter(|(_, bytes)| !bytes.is_empty()).collect();
@@ -59,9 +65,7 @@ fn what_desync_guardian_calls_ambiguous_is_never_forwarded_as_it_came() {
                         .push(format!("{name} {form:?} {tiers:?} {undecided:?} {}", arrived.len()));
                 }
                 passes &= safe;
-                // What is sound, and for our host, is to pass.
-                let wanted = case.tier == "Compliant" && request == case.bytes(true);
-                passes &= !wanted || came.statuses.first() == Some(&200);
+                passes &= !wanted || answered(&came);
             }
         }
         if passes {

@@ -39,7 +39,8 @@ pub(crate) fn canonical(path: &str) -> Result<CanonicalPath, Fault> {
     if !path.starts_with('/') {
         return bad("path does not begin with a slash");
     }
-    if path.bytes().any(|byte| !matches!(byte, 0x21..=0x7e) || byte == b'\\') {
+    if path.bytes().any(|byte| !matches!(byte, 0x21..=0x7e) || matches!(byte, b'\\' | b'?' | b'#'))
+    {
         return bad("byte in the path that must be percent-encoded");
     }
     let odd = path.bytes().any(|byte| matches!(byte, b'%' | b';')) || path.contains("//");
@@ -140,7 +141,9 @@ fn flatten(layer: &[u8], strip: bool) -> Result<String, Fault> {
     let mut last_empty = false;
     for (index, segment) in text.split('/').enumerate() {
         let bare = segment.split(';').next().unwrap_or_default();
-        if is_dots(bare) || is_dots(segment) {
+        // Also where a parameter before it hides that the path ends at it.
+        let ended = segment.split([';', '?', '#']).next().unwrap_or_default();
+        if is_dots(bare) || is_dots(segment) || is_dots(ended) {
             return Err(Fault::new(ReasonCode::AmbiguousPath, "dot segment"));
         }
         let segment = if strip { bare } else { segment };
@@ -195,6 +198,9 @@ mod tests {
             "/pub/..%3f/admin",
             "/pub/..%23",
             "/pub/..%253fx",
+            "/pub/;%23/x/..%23y",
+            "/pub/;%3f/x/..%3fy",
+            "/pub/#x",
             "/pub/%2e%2e%3b/admin",
             "/pub/%00",
             "/pub/%0d%0aX",
