@@ -369,3 +369,39 @@ fn every_shape_of_a_part_is_put_together_and_flushed_in_its_own_shape() {
         }
     }
 }
+
+#[test]
+fn texts_that_arrive_by_turns_are_kept_apart() {
+    let masker = masker();
+    let (first, second) =
+        (pseudonym(&masker, "Ada Lovelace"), pseudonym(&masker, "ada@example.org"));
+    for event in [
+        r#"{"type":"content_block_delta","index":#,"delta":{"text":"@"}}"#,
+        r#"{"type":"response.output_text.delta","output_index":#,"content_index":0,"delta":"@"}"#,
+        r#"{"type":"response.output_text.delta","output_index":0,"content_index":#,"delta":"@"}"#,
+        r#"{"type":"response.reasoning_summary_text.delta","output_index":0,"summary_index":#,"delta":"@"}"#,
+        r#"{"choices":[{"index":#,"delta":{"content":"@"}}]}"#,
+        r#"{"choices":[{"index":0,"delta":{"tool_calls":[{"index":#,"function":{"arguments":"@"}}]}}]}"#,
+        r#"{"candidates":[{"index":#,"content":{"parts":[{"text":"@"}]}}]}"#,
+        r#"{"contentBlockIndex":#,"delta":{"text":"@"}}"#,
+    ] {
+        for size in 1..LENGTH {
+            let parts = |text: &str| crate::apis::parts(text, size);
+            let by_turns: String = parts(&first)
+                .iter()
+                .zip(parts(&second))
+                .flat_map(|(one, other)| {
+                    let say = |index: &str, text: &str| {
+                        format!("data: {}\n\n", event.replace('#', index).replace('@', text))
+                    };
+                    [say("0", one), say("1", &other)]
+                })
+                .collect();
+            let unmasker = masker.response(ModelApi::OpenAi, Some("text/event-stream"));
+            let out = restored(unmasker, by_turns.as_bytes(), 50);
+            let out = String::from_utf8_lossy(&out);
+            let whole = |value: &str| out.matches(&format!("\"{value}\"")).count();
+            assert_eq!((whole("Ada Lovelace"), whole("ada@example.org")), (1, 1), "{event} {size}");
+        }
+    }
+}
