@@ -37,7 +37,9 @@ pub(crate) fn next_prefix(text: &[u8], from: usize) -> Option<usize> {
     loop {
         let dash = at.checked_add(memchr::memchr(b'-', text.get(at..)?)?)?;
         at = dash.checked_add(1)?;
-        let start = dash.checked_sub(3)?.max(from);
+        // A dash before there is room for a prefix says nothing about the rest.
+        let Some(start) = dash.checked_sub(3) else { continue };
+        let start = start.max(from);
         if text.get(start..at).is_some_and(|word| word == PERSONAL || word == SECRET) {
             return Some(start);
         }
@@ -139,6 +141,14 @@ mod tests {
 
     fn one(word: &str, seed: u8) -> Text {
         spell(&DataClass::parse(word).expect(word), &[seed; 32])
+    }
+
+    #[test]
+    fn a_dash_at_the_beginning_hides_no_pseudonym() {
+        for before in ["-", "a-", "RC-FINAL about ", "--", "é-"] {
+            let text = format!("{before}PII-");
+            assert_eq!(next_prefix(text.as_bytes(), 0), Some(before.len()), "{text}");
+        }
     }
 
     #[test]
