@@ -11,6 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bytes::Bytes;
 use common::{
     client::{read_all, read_head, tunnel},
     data::{Values, rules},
@@ -19,6 +20,9 @@ use common::{
     world::World,
 };
 use flate2::{Compression, write::GzEncoder};
+use http_body_util::BodyExt as _;
+use hyper::body::Frame;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use remit_core::{DataAction, Outcome, ReasonCode};
 use remit_egress::ExplicitProxy;
 
@@ -34,7 +38,16 @@ struct Setup {
 }
 
 fn setup(origin: SocketAddr, log: Option<Log>, outputs: Actions, inputs: Actions) -> Setup {
-    let mut world = World::new();
+    setup_in(World::new(), origin, log, outputs, inputs)
+}
+
+fn setup_in(
+    mut world: World,
+    origin: SocketAddr,
+    log: Option<Log>,
+    outputs: Actions,
+    inputs: Actions,
+) -> Setup {
     let values = vec![(VALUE, "CANARY"), ("sk-live-1234", "API_KEY"), ("Ada Lovelace", "PERSON")];
     world.data = Some((rules(outputs, inputs), Arc::new(Values(values))));
     world.names("127.0.0.1 api.test\n");
@@ -393,6 +406,106 @@ fn a_record_that_cannot_be_written_stops_a_redaction() {
     let answer = setup.post("/up", "", VALUE.as_bytes());
     assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("audit_unavailable"));
     assert_eq!(setup.origin(), before);
+}
+
+#[test]
+fn n4_a_value_in_another_protocol_never_leaves_whole() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let origin = listener.local_addr().unwrap();
+    let (give, take) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            stream.write_all(b"220 ready\r\n").unwrap();
+            let mut got = Vec::new();
+            let mut buffer = [0; 1024];
+            while let Ok(count @ 1..) = stream.read(&mut buffer) {
+                got.extend_from_slice(&buffer[..count]);
+                if got.ends_with(b"Project") || got.ends_with(b"\n") {
+                    let _ = stream.write_all(b"250 ok\r\n");
+                }
+            }
+            give.send(String::from_utf8_lossy(&got).into_owned()).unwrap();
+        }
+    });
+    let setup = setup(origin, None, BLOCK, &[]);
+    let mut stream = setup.open();
+    let mut line = [0; 11];
+    stream.read_exact(&mut line).unwrap();
+    // It ends like a value begins, and its sender waits for the answer.
+    stream.write_all(b"HELO Project").unwrap();
+    let mut ok = [0; 8];
+    stream.read_exact(&mut ok).unwrap();
+    stream.write_all(b" Nightingale\r\n").unwrap();
+    let got = take.recv_timeout(Duration::from_secs(10)).unwrap();
+    assert_eq!(got, "HELO Project", "the rest never left");
+    assert!(setup.world.trail.has(ReasonCode::DataBlocked));
+    let mut stream = setup.open();
+    stream.read_exact(&mut line).unwrap();
+    stream.write_all(b"HELO Project Nightfall\r\n").unwrap();
+    stream.read_exact(&mut ok).unwrap();
+    drop(stream);
+    assert_eq!(take.recv_timeout(Duration::from_secs(10)).unwrap(), "HELO Project Nightfall\r\n");
+}
+
+#[tokio::test]
+async fn grpc_goes_both_ways_at_once_and_keeps_its_trailers() {
+    let world = World::new();
+    let origin = proper("127.0.0.1:0", Some(world.outside.server(&["api.test"], &["h2"])));
+    let setup = setup_in(world, origin, None, BLOCK, BLOCK);
+    let stream = tunnel(setup.proxy, &format!("api.test:{}", setup.port));
+    stream.set_nonblocking(true).unwrap();
+    let stream = tokio::net::TcpStream::from_std(stream).unwrap();
+    let config = common::client::client_config(setup.world.ca(), &["h2"]);
+    let name = "api.test".to_owned().try_into().unwrap();
+    let stream = tokio_rustls::TlsConnector::from(config).connect(name, stream).await.unwrap();
+    let builder = hyper::client::conn::http2::Builder::new(TokioExecutor::new());
+    let (mut sender, connection) = builder.handshake(TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    let ask = |text: &'static str| {
+        let mut trailers = http::HeaderMap::new();
+        trailers.insert("grpc-status", "0".parse().unwrap());
+        let frames: Vec<Result<Frame<Bytes>, std::convert::Infallible>> = vec![
+            Ok(Frame::data(Bytes::from_static(b"\0\0\0\0\x05"))),
+            Ok(Frame::data(Bytes::from_static(text.as_bytes()))),
+            Ok(Frame::trailers(trailers)),
+        ];
+        let stream = common::origin::futures_lite(frames);
+        hyper::Request::post(format!("https://api.test:{}/echo", setup.port))
+            .header("content-type", "application/grpc")
+            .header("te", "trailers")
+            .body(http_body_util::StreamBody::new(stream))
+            .unwrap()
+    };
+    let response = sender.send_request(ask("hello")).await.unwrap();
+    let body = response.into_body().collect().await.unwrap();
+    assert_eq!(body.trailers().unwrap()["grpc-status"], "0");
+    assert_eq!(body.to_bytes(), &b"\0\0\0\0\x05hello"[..]);
+    let refused = sender.send_request(ask(VALUE)).await;
+    let refused = refused.is_err() || refused.unwrap().status() == 403;
+    assert!(refused, "the value is stopped");
+    assert!(setup.world.trail.has(ReasonCode::DataBlocked));
+}
+
+#[test]
+fn a_program_that_waits_for_100_continue_is_served() {
+    let setup = logged(BLOCK);
+    let mut stream = setup.open();
+    write!(stream, "POST /up HTTP/1.1\r\nhost: api.test:{}\r\nexpect: 100-continue\r\ncontent-length: 5\r\n\r\n", setup.port).unwrap();
+    assert!(read_head(&mut stream).starts_with("HTTP/1.1 100"));
+    stream.write_all(b"hello").unwrap();
+    assert!(read_head(&mut stream).starts_with("HTTP/1.1 200"));
+}
+
+#[test]
+fn what_is_only_recorded_passes_also_where_it_cannot_be_decoded() {
+    let reply =
+        b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 12\r\n\r\nno gzip data";
+    let setup = answering(reply, &[]);
+    assert!(setup.ask("GET /", "", b"").ends_with("no gzip data"));
+    let setup = answering(reply, BLOCK);
+    let answer = setup.ask("GET /", "", b"");
+    assert!(answer.starts_with("HTTP/1.1 403") && answer.contains("body_unreadable"), "{answer}");
 }
 
 // WebSocket

@@ -153,6 +153,10 @@ impl Inspector for DataInspector {
         head::headers(&mut judge, &*self.detector, trailers)
     }
 
+    fn raw(&self, exchange: &Arc<Exchange>) -> Stages {
+        self.scan(exchange, Direction::Output, false)
+    }
+
     fn socket(&self, exchange: &Arc<Exchange>) -> Result<Socket, Stop> {
         let masks = self.masks(exchange.model);
         let scan = |direction| ScanMessages {

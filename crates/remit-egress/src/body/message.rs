@@ -58,7 +58,7 @@ impl MessageStage for ScanMessages {
     fn message(&mut self, mut message: Message, out: &mut Vec<Message>) -> Result<(), Stop> {
         let findings = self.detector.find(&message.data);
         for reading in readings(&message.data) {
-            let mut hidden = self.detector.find(&reading);
+            let mut hidden = reading.search(&*self.detector);
             for known in &findings {
                 if let Some(at) = hidden.iter().position(|one| one.class == known.class) {
                     hidden.remove(at);

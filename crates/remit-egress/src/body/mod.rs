@@ -50,6 +50,15 @@ pub trait Stage: Send {
     /// # Errors
     /// [`Stop`], as for [`Stage::push`].
     fn finish(&mut self, out: &mut Output) -> Result<(), Stop>;
+
+    /// Whether bytes are kept only because they may begin a finding.
+    fn waits(&self) -> bool {
+        false
+    }
+
+    /// Nothing has come for a while, and somebody may wait for what is kept: lets it go on, and
+    /// stops the rest if it turns out to be a finding after all.
+    fn idle(&mut self, _: &mut Output) {}
 }
 
 /// What a stage lets go on.
@@ -182,6 +191,9 @@ pub trait Inspector: Send + Sync {
         direction: Direction,
         trailers: &mut HeaderMap,
     ) -> Result<(), Stop>;
+
+    /// What bytes pass that are no HTTP, towards the server.
+    fn raw(&self, exchange: &Arc<Exchange>) -> Stages;
 
     /// What the messages of a WebSocket pass.
     ///

@@ -452,7 +452,10 @@ impl Way {
         begun: Vec<Bytes>,
     ) -> Result<Through, Stop> {
         let length = (!stages.changes).then(|| content_length(matter.headers)).flatten();
+        let records =
+            matter.direction == Direction::Input && self.watch(Direction::Input) == Watch::Records;
         let chain = matter.chain(stages, coded);
+        let chain = if records { chain.lenient() } else { chain };
         let whose = (matter.exchange, matter.direction);
         let inspector = Arc::clone(&self.inspection.inspector);
         let mut through = Through::new(body, begun, chain, whose, inspector)?;
