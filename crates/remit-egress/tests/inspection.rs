@@ -310,7 +310,16 @@ fn n4_a_held_request_waits_for_a_person_and_passes_once_released() {
     assert!(held.clone().count() >= 2 && held.last().unwrap().action.as_str() == "quarantine_hold");
     // In a header, too.
     *setup.world.quarantine.said.lock().unwrap() = None;
-    assert!(setup.ask("GET /", "x-note: Project Nightingale\r\n", b"").starts_with("HTTP/1.1 425"));
+    let answer = setup.ask(
+        "GET /?q=Project+x&r=Project%20Nightingale",
+        "x-note: a Project Nightingale\r\n",
+        b"",
+    );
+    assert!(answer.starts_with("HTTP/1.1 425"), "{answer}");
+    let held = setup.world.quarantine.held.lock().unwrap();
+    let head = format!("{:?}", held.last().unwrap().head);
+    assert!(head.contains("r=[CANARY]") && head.contains("a [CANARY]"), "{head}");
+    assert!(!head.contains("Nightingale"), "values are not shown: {head}");
 }
 
 const EVENTS: &[u8] =

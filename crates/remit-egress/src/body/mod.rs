@@ -201,6 +201,9 @@ pub trait Inspector: Send + Sync {
     /// [`Stop`], where they cannot be looked into.
     fn socket(&self, exchange: &Arc<Exchange>) -> Result<Socket, Stop>;
 
+    /// A text of the head for the person who decides: what is sensitive in it is its class.
+    fn shown(&self, text: &str) -> String;
+
     /// What is sensitive in a payload that is held, for the person who decides.
     fn excerpts(&self, payload: &[u8]) -> Vec<Excerpt>;
 }

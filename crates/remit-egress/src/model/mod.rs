@@ -33,3 +33,9 @@ pub use pseudonym::LENGTH;
 pub use response::{Restored, Unmasker};
 pub use socket::Socket;
 pub use vault::Vault;
+
+/// Whether a text is read as JSON; for comparing with other readers.
+#[doc(hidden)]
+pub fn reads_as_json(text: &[u8]) -> bool {
+    json::Tape::read(text).is_ok()
+}

@@ -37,9 +37,7 @@ pub(crate) fn next_prefix(text: &[u8], from: usize) -> Option<usize> {
     loop {
         let dash = at.checked_add(memchr::memchr(b'-', text.get(at..)?)?)?;
         at = dash.checked_add(1)?;
-        // A dash before there is room for a prefix says nothing about the rest.
-        let Some(start) = dash.checked_sub(3) else { continue };
-        let start = start.max(from);
+        let start = dash.saturating_sub(3).max(from);
         if text.get(start..at).is_some_and(|word| word == PERSONAL || word == SECRET) {
             return Some(start);
         }
@@ -158,6 +156,7 @@ mod tests {
         assert!(one("API_KEY", 7).starts_with(b"SEC-K"));
         let around = [b"xPII-".as_slice(), &text, &text, b"7"].concat();
         assert_eq!(next_prefix(&around, 0), Some(1));
+        assert_eq!(next_prefix(&[b"- ".as_slice(), &text].concat(), 0), Some(2));
         assert_eq!(next_prefix(&around, 2), Some(5));
         assert_eq!(read(&around, 5), Shape::Good(text));
         assert_eq!(read(&around, 5 + LENGTH), Shape::Good(text));

@@ -56,6 +56,7 @@ fn text() -> impl Strategy<Value = String> {
     let value = (0..VALUES.len()).prop_map(|at| VALUES[at].0.to_owned());
     let other = prop_oneof![
         Just("PII-"),
+        Just("-"),
         Just("PI"),
         Just("SEC-K"),
         Just("P"),

@@ -7,5 +7,6 @@ mod answers;
 mod apis;
 mod captured;
 mod conversation;
+mod noise;
 mod requests;
 mod support;

@@ -204,6 +204,11 @@ fn a_value_in_a_file_is_refused() {
     // A file's place, and text in it.
     let text = json!({ "file_data": "data:,Ada Lovelace" }).to_string();
     assert_masked(&mask(&masker, &text).body);
+    // Words that base64 could be.
+    let words = "these are words by Ada Lovelace and they could be base64";
+    let text = json!({ "source": { "type": "text", "data": words } }).to_string();
+    let masked = mask(&masker, &text);
+    assert!(masked.action() == DataAction::Block || masked.body != text.as_bytes());
     // What is too large to be searched is not passed over in silence.
     let large = json!({ "file_data": "A".repeat(12 << 20) }).to_string();
     assert_eq!(mask(&masker, &large).unread, 1);

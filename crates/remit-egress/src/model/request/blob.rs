@@ -41,27 +41,27 @@ impl Search<'_> {
         let alphabet = if text.contains(['-', '_']) { &URL_SAFE } else { &STANDARD };
         let spaced = text.contains(|character: char| character.is_ascii_whitespace());
         let packed: String;
-        let text = if spaced {
+        let digits = if spaced {
             packed = text.split_ascii_whitespace().collect();
             packed.as_str()
         } else {
             text
         };
-        if text.len() < FILE {
+        if digits.len() < FILE {
             return false;
         }
-        if text.len() / 4 * 3 > MAX_DECODED {
+        if digits.len() / 4 * 3 > MAX_DECODED {
             self.unread = self.unread.saturating_add(1);
             return true;
         }
         let config = GeneralPurposeConfig::new()
             .with_decode_padding_mode(DecodePaddingMode::Indifferent)
             .with_decode_allow_trailing_bits(true);
-        let Ok(bytes) = GeneralPurpose::new(alphabet, config).decode(text) else {
+        let Ok(bytes) = GeneralPurpose::new(alphabet, config).decode(digits) else {
             return false;
         };
         if !self.data(&bytes) {
-            // Plain text may happen to be base64 as well.
+            // Plain text may happen to be base64 as well, words with spaces too.
             self.fixed(text, PLAIN);
         }
         true

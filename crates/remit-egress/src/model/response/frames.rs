@@ -20,13 +20,15 @@ pub(super) struct Frames {
 
 impl Frames {
     pub(super) fn push(&mut self, turn: &mut Turn, bytes: &[u8], out: &mut BytesMut) {
-        self.frame.extend_from_slice(bytes);
+        let mut buffer = std::mem::take(&mut self.frame);
+        buffer.extend_from_slice(bytes);
+        let mut rest = buffer.as_slice();
         while !self.broken {
-            match Frame::read(&self.frame) {
-                Ok(None) => return,
-                Ok(Some((frame, length))) => {
+            match Frame::read(rest) {
+                Ok(None) => break,
+                Ok(Some((frame, behind))) => {
                     pass(turn, &frame, out);
-                    self.frame.drain(..length);
+                    rest = behind;
                 }
                 Err(Broken) => {
                     self.broken = true;
@@ -34,7 +36,13 @@ impl Frames {
                 }
             }
         }
-        out.extend_from_slice(&std::mem::take(&mut self.frame));
+        if self.broken {
+            out.extend_from_slice(rest);
+            rest = &[];
+        }
+        let done = buffer.len().saturating_sub(rest.len());
+        buffer.drain(..done);
+        self.frame = buffer;
     }
 
     pub(super) fn finish(&mut self, turn: &mut Turn, out: &mut BytesMut) {
@@ -55,8 +63,8 @@ struct Frame<'a> {
 struct Broken;
 
 impl<'a> Frame<'a> {
-    /// The frame at the beginning and its length; nothing when it has not come whole.
-    fn read(bytes: &'a [u8]) -> Result<Option<(Self, usize)>, Broken> {
+    /// The frame at the beginning and what is behind it; nothing when it has not come whole.
+    fn read(bytes: &'a [u8]) -> Result<Option<(Self, &'a [u8])>, Broken> {
         let Some((prelude, rest)) = bytes.split_at_checked(PRELUDE) else { return Ok(None) };
         let number = |at: usize| -> Option<u32> {
             Some(u32::from_be_bytes(*prelude.get(at..)?.first_chunk()?))
@@ -70,14 +78,14 @@ impl<'a> Frame<'a> {
         if crc32fast::hash(checked) != crc || headers > inside || total > MAX_FRAME {
             return Err(Broken);
         }
-        let Some(raw) = bytes.get(..total) else { return Ok(None) };
+        let Some((raw, behind)) = bytes.split_at_checked(total) else { return Ok(None) };
         let (inner, _) = rest.split_at_checked(inside).ok_or(Broken)?;
         let (headers, payload) = inner.split_at_checked(headers).ok_or(Broken)?;
         let (covered, crc) = raw.split_last_chunk::<CRC>().ok_or(Broken)?;
         if crc32fast::hash(covered) != u32::from_be_bytes(*crc) {
             return Err(Broken);
         }
-        Ok(Some((Self { raw, headers, payload }, total)))
+        Ok(Some((Self { raw, headers, payload }, behind)))
     }
 }
 

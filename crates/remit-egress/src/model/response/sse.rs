@@ -24,25 +24,31 @@ pub(super) struct Sse {
 
 impl Sse {
     pub(super) fn push(&mut self, turn: &mut Turn, bytes: &[u8], out: &mut BytesMut) {
-        self.event.extend_from_slice(bytes);
-        while let Some(end) = self.next_end() {
-            let rest = self.event.split_off(end);
-            let event = std::mem::replace(&mut self.event, rest);
+        let mut buffer = std::mem::take(&mut self.event);
+        buffer.extend_from_slice(bytes);
+        let mut rest = buffer.as_slice();
+        while let Some((event, behind)) =
+            self.next_end(rest).and_then(|end| rest.split_at_checked(end))
+        {
             self.seen = 0;
+            rest = behind;
             if std::mem::take(&mut self.passing) {
-                out.extend_from_slice(&event);
+                out.extend_from_slice(event);
             } else {
-                pass(turn, &event, false, out);
+                pass(turn, event, false, out);
             }
         }
-        if self.event.len() > MAX_EVENT || self.passing {
+        if rest.len() > MAX_EVENT || self.passing {
             if !std::mem::replace(&mut self.passing, true) {
                 turn.unread();
             }
-            out.extend_from_slice(&self.event);
-            self.event.clear();
+            out.extend_from_slice(rest);
+            rest = &[];
             self.seen = 0;
         }
+        let done = buffer.len().saturating_sub(rest.len());
+        buffer.drain(..done);
+        self.event = buffer;
     }
 
     pub(super) fn finish(&mut self, turn: &mut Turn, out: &mut BytesMut) {
@@ -57,10 +63,10 @@ impl Sse {
         }
     }
 
-    /// The end of the first event, behind its empty line.
-    fn next_end(&mut self) -> Option<usize> {
+    /// The end of the first event of `bytes`, behind its empty line.
+    fn next_end(&mut self, bytes: &[u8]) -> Option<usize> {
         loop {
-            let rest = self.event.get(self.seen..)?;
+            let rest = bytes.get(self.seen..)?;
             let first = *rest.first()?;
             if self.after_cr && first == b'\n' {
                 // The second half of a line end.
@@ -76,7 +82,7 @@ impl Sse {
             match memchr::memchr2(b'\n', b'\r', rest) {
                 None => {
                     self.in_line = true;
-                    self.seen = self.event.len();
+                    self.seen = bytes.len();
                     return None;
                 }
                 Some(at) => {
