@@ -23,7 +23,7 @@ use flate2::{Compression, write::GzEncoder};
 use http_body_util::BodyExt as _;
 use hyper::body::Frame;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use remit_core::{DataAction, Outcome, ReasonCode};
+use remit_core::{DataAction, ModelApi, Outcome, ReasonCode};
 use remit_egress::ExplicitProxy;
 
 const VALUE: &str = "Project Nightingale";
@@ -50,8 +50,9 @@ fn setup_in(
 ) -> Setup {
     let values = vec![(VALUE, "CANARY"), ("sk-live-1234", "API_KEY"), ("Ada Lovelace", "PERSON")];
     world.data = Some((rules(outputs, inputs), Arc::new(Values(values))));
-    world.names("127.0.0.1 api.test\n");
-    world.rules(vec![Rule::new("api.test", &[origin.port()])]);
+    world.names("127.0.0.1 api.test model.test\n");
+    let model = Rule::new("model.test", &[origin.port()]).model(ModelApi::OpenAi);
+    world.rules(vec![Rule::new("api.test", &[origin.port()]), model]);
     let (running, proxy) = world.explicit();
     Setup { world, proxy, port: origin.port(), log, _running: running }
 }
@@ -517,6 +518,54 @@ fn what_is_only_recorded_passes_also_where_it_cannot_be_decoded() {
     assert!(answer.starts_with("HTTP/1.1 403") && answer.contains("body_unreadable"), "{answer}");
 }
 
+#[test]
+fn n3_what_a_model_gets_is_masked_whole_or_not_sent() {
+    let setup = logged(&[("PERSON", DataAction::Mask), ("CANARY", DataAction::Redact)]);
+    let post = |headers: &str, body: &[u8]| {
+        let mut stream = tunnel(setup.proxy, &format!("model.test:{}", setup.port));
+        let length = body.len();
+        let head = format!(
+            "POST /v1/chat/completions HTTP/1.1\r\nhost: model.test:{}\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n{headers}\r\n",
+            setup.port
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        // The refusal may come before all of it is written.
+        let _ = stream.write_all(body);
+        read_all(&mut stream)
+    };
+    let text = r#"{"model":"m","messages":[{"role":"user","content":"Ada Lovelace, Project Nightingale, \u0041da Lovelace"}]}"#;
+    assert!(post("", text.as_bytes()).starts_with("HTTP/1.1 200"));
+    let coded = gzip(text.as_bytes());
+    assert!(post("content-encoding: gzip\r\n", &coded).starts_with("HTTP/1.1 200"));
+    let seen = setup.origin();
+    assert!(!seen.contains("Lovelace") && !seen.contains("Nightingale"), "{seen}");
+    assert_eq!(seen.matches("PII-").count(), 4, "{seen}");
+    assert_eq!(seen.matches("[CANARY]").count(), 2, "{seen}");
+    assert!(!seen.contains("content-encoding"), "{seen}");
+    let calls = setup.world.trail.all();
+    let call = calls.iter().find(|record| record.action.as_str() == "model_call").unwrap();
+    assert!(call.detail.as_ref().unwrap().starts_with("openai m; masked PERSON 2; sent sha256:"));
+    let before = setup.origin();
+    let answer = post("authorization: AWS4-HMAC-SHA256 x\r\n", text.as_bytes());
+    assert!(answer.contains("unmaskable"), "{answer}");
+    let answer = post("", &vec![b' '; (32 << 20) + 1]);
+    assert!(answer.starts_with("HTTP/1.1 413") && answer.contains("body_too_large"), "{answer}");
+    assert_eq!(setup.origin(), before);
+}
+
+#[test]
+fn frames_of_bedrock_pass_inspection_unchanged() {
+    let reply = b"HTTP/1.1 200 OK\r\ncontent-type: application/vnd.amazon.eventstream\r\ncontent-length: 16\r\n\r\n\0\0\0\x10\0\0\0\0\x05\xc2\x48\xeb\x7d\x98\xc8\xff";
+    let setup = answering(reply, BLOCK);
+    let mut stream = setup.open();
+    write!(stream, "GET / HTTP/1.1\r\nhost: api.test:{}\r\nconnection: close\r\n\r\n", setup.port)
+        .unwrap();
+    read_head(&mut stream);
+    let mut body = Vec::new();
+    stream.read_to_end(&mut body).unwrap();
+    assert_eq!(body, reply[reply.len() - 16..]);
+}
+
 // WebSocket
 
 const UPGRADE: &str = "connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n\
@@ -622,6 +671,23 @@ fn n3_a_value_hidden_in_a_ping_or_a_close_closes_the_socket() {
         assert_eq!(unframe(&mut stream).1[..2], 1008u16.to_be_bytes());
     }
     assert!(!String::from_utf8_lossy(&log.lock().unwrap().concat()).contains("Project"));
+}
+
+#[test]
+fn n4_a_held_message_closes_with_its_ticket_and_passes_once_released() {
+    let (origin, log) = echoing();
+    let setup = setup(origin, None, &[("CANARY", DataAction::Quarantine)], &[]);
+    let mut stream = socket(&setup);
+    stream.write_all(&frame(0x81, VALUE.as_bytes())).unwrap();
+    let (first, payload) = unframe(&mut stream);
+    let reason = String::from_utf8_lossy(&payload[2..]).into_owned();
+    assert_eq!((first, &payload[..2]), (0x88, &1008u16.to_be_bytes()[..]));
+    assert!(reason.starts_with("data_held q-1 CANARY e-"), "{reason}");
+    assert!(!String::from_utf8_lossy(&log.lock().unwrap().concat()).contains("Project"));
+    *setup.world.quarantine.said.lock().unwrap() = Some(true);
+    let mut stream = socket(&setup);
+    stream.write_all(&frame(0x81, VALUE.as_bytes())).unwrap();
+    assert_eq!(unframe(&mut stream), (0x81, VALUE.as_bytes().to_vec()));
 }
 
 #[test]

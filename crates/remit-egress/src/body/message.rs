@@ -37,6 +37,9 @@ pub trait MessageStage: Send {
     /// # Errors
     /// [`Stop`]: the socket is closed.
     fn message(&mut self, message: Message, out: &mut Vec<Message>) -> Result<(), Stop>;
+
+    /// The socket is closed: writes what was kept.
+    fn finish(&mut self, _: &mut Vec<Message>) {}
 }
 
 /// What the messages of a WebSocket pass.

@@ -13,7 +13,7 @@ use crate::{
 
 /// Settles what becomes of a held payload. `Ok` only where a person has released this very one,
 /// which is in the trail then.
-pub(super) async fn settle(
+pub(crate) async fn settle(
     inspection: &Arc<Inspection>,
     exchange: &Arc<Exchange>,
     direction: Direction,

@@ -27,6 +27,7 @@ use crate::{
     },
     live::Effecting,
     refusal::Fault,
+    ws::Watched,
 };
 
 /// What one inspected request needs on its way.
@@ -67,9 +68,9 @@ impl Way {
             let socket = self.inspection.inspector.socket(&exchange);
             let socket = socket.map_err(|stop| refused(&exchange, Direction::Output, stop))?;
             let request = Request::from_parts(parts, body);
-            let Self { flow, effecting, .. } = self;
-            let socket = Some((socket, exchange));
-            return upgrade::forward(flow, request, Arc::clone(wire), effecting, socket).await;
+            let Self { flow, inspection, effecting } = self;
+            let watched = Some(Watched { socket, exchange, inspection });
+            return upgrade::forward(flow, request, Arc::clone(wire), effecting, watched).await;
         }
         let held = match head {
             Ok(()) => None,

@@ -8,7 +8,7 @@ mod relay;
 use aws_lc_rs::digest;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
-pub(crate) use relay::relay;
+pub(crate) use relay::{Watched, relay};
 
 /// What a server must answer to a client's `Sec-WebSocket-Key` (RFC 6455, 4.2.2).
 pub(crate) fn accept_for(key: &[u8]) -> String {
