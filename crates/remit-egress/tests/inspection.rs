@@ -145,6 +145,20 @@ fn n4_a_value_cut_over_chunks_is_still_found() {
 }
 
 #[test]
+fn trailers_are_kept_and_hide_no_value() {
+    let setup = logged(BLOCK);
+    let post = |trailer: &str| {
+        let body = format!("2\r\nhi\r\n0\r\nx-sum: {trailer}\r\n\r\n");
+        setup.ask("POST /up", "transfer-encoding: chunked\r\ntrailer: x-sum\r\n", body.as_bytes())
+    };
+    assert!(post(VALUE).contains("data_blocked"));
+    assert_eq!(setup.origin(), "");
+    assert!(post("17").starts_with("HTTP/1.1 200"));
+    std::thread::sleep(Duration::from_millis(200));
+    assert!(setup.origin().ends_with("hi\r\n0\r\nx-sum: 17\r\n\r\n"), "{}", setup.origin());
+}
+
+#[test]
 fn n4_a_value_in_the_target_or_a_header_never_leaves() {
     let setup = logged(BLOCK);
     let ask = |start: &str, headers: &str| setup.ask(start, headers, b"");

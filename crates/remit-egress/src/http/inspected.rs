@@ -196,6 +196,9 @@ impl Way {
             }
             recode(&mut parts.headers, Some(whole.length()));
         }
+        if whole.trailers.is_some() {
+            parts.headers.remove(header::CONTENT_LENGTH);
+        }
         whole.share = share;
         whole.tail = Some(Box::new(Tail {
             effecting: Some(Arc::clone(&self.effecting)),
@@ -276,6 +279,9 @@ impl Way {
             };
         if changed {
             recode(&mut parts.headers, Some(whole.length()));
+        }
+        if whole.trailers.is_some() {
+            parts.headers.remove(header::CONTENT_LENGTH);
         }
         whole.share = share;
         whole.tail = Some(Box::new(tail));
