@@ -95,6 +95,11 @@ impl<'t, 'a> Roles<'t, 'a> {
         }
     }
 
+    fn is_picture(&self, index: usize) -> bool {
+        let text = self.tape.node(index).map(|node| self.tape.raw(node)).unwrap_or_default();
+        text.len() >= PICTURE_BYTES && looks_opaque(text)
+    }
+
     fn string(&self, index: usize) -> Role {
         let Some(key) = self.tape.key_of(index) else {
             return if index < self.kept { Role::Kept } else { Role::Text };
@@ -127,6 +132,8 @@ impl<'t, 'a> Roles<'t, 'a> {
                 _ => Role::Data,
             },
             "bytes" | "file_data" | "b64_json" => Role::Base64,
+            // A picture that `OpenAI` made.
+            "result" if self.is_picture(index) => Role::Base64,
             _ => Role::Text,
         }
     }
@@ -155,6 +162,8 @@ pub(crate) fn is_protocol_key(key: &str) -> bool {
     KEYS.binary_search(&key).is_ok()
 }
 
+/// Anything shorter is no picture.
+const PICTURE_BYTES: usize = 1024;
 /// Anything shorter is a word, not a signature.
 const OPAQUE_BYTES: usize = 32;
 

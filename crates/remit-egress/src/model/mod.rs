@@ -10,7 +10,8 @@
 //! What must hold, and where it ends:
 //!
 //! * Thinking, signatures and encrypted content go through untouched in both directions: vendors
-//!   end a conversation whose thinking comes back changed. So a pseudonym in thinking stays one.
+//!   end a conversation whose thinking comes back changed. So a pseudonym in thinking stays one, and
+//!   a value in thinking is refused on its way out, unless the vendor said that very thought.
 //! * Reasoning *summaries* of `OpenAI` are shown to people and not signed: they are restored.
 //! * A pseudonym that the agent writes itself is restored like any other. It goes towards the agent
 //!   only, which has the value anyway; towards the model it stays what it is.

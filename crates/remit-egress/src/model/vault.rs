@@ -2,7 +2,7 @@
 
 use std::{
     borrow::Borrow,
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fmt,
     hash::{Hash, Hasher},
     ops::Deref,
@@ -25,7 +25,13 @@ pub struct Vault {
     key: hmac::Key,
     limit: usize,
     known: Mutex<Known>,
+    /// Hashes of thinking that came from the vendor.
+    heard: Mutex<HashSet<[u8; 32]>>,
 }
+
+/// A thought of the model that is being read.
+#[derive(Clone)]
+pub(crate) struct Thought(hmac::Context);
 
 #[derive(Default)]
 struct Known {
@@ -52,7 +58,7 @@ impl Vault {
     /// Keeps at most `limit` values.
     pub(crate) fn with_limit(key: &[u8; 32], limit: usize) -> Self {
         let key = hmac::Key::new(hmac::HMAC_SHA256, key);
-        Self { key, limit, known: Mutex::default() }
+        Self { key, limit, known: Mutex::default(), heard: Mutex::default() }
     }
 
     /// Knows a value before it is met: an answer may name its pseudonym first, where the vendor
@@ -98,6 +104,31 @@ impl Vault {
         self.lock().of_text.get(text).cloned()
     }
 
+    /// Begins to read a thought.
+    pub(crate) fn thought(&self) -> Thought {
+        let mut context = hmac::Context::with_key(&self.key);
+        // No class has this name.
+        context.update(b"thought\0");
+        Thought(context)
+    }
+
+    /// The vendor said this thought to its end, so it may come back to it as it is: agents return
+    /// thinking unchanged, and a model can think of a value by itself.
+    pub(crate) fn hear(&self, thought: Thought) {
+        let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        if heard.len() < MAX_THOUGHTS {
+            heard.insert(thought.end());
+        }
+    }
+
+    /// Whether the vendor said exactly this.
+    pub(crate) fn has_heard(&self, text: &str) -> bool {
+        let mut thought = self.thought();
+        thought.goes_on(text);
+        let heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        heard.contains(&thought.end())
+    }
+
     fn spell(&self, value: &str, class: &DataClass, tweak: u8) -> Text {
         let mut context = hmac::Context::with_key(&self.key);
         context.update(class.as_str().as_bytes());
@@ -108,6 +139,27 @@ impl Vault {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Thought {
+    /// More of it.
+    pub(crate) fn goes_on(&mut self, text: &str) {
+        self.0.update(text.as_bytes());
+    }
+
+    fn end(self) -> [u8; 32] {
+        let mut hash = [0; 32];
+        for (byte, own) in hash.iter_mut().zip(self.0.sign().as_ref()) {
+            *byte = *own;
+        }
+        hash
+    }
+}
+
+impl fmt::Debug for Thought {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Thought")
     }
 }
 
@@ -141,6 +193,8 @@ impl fmt::Debug for Vault {
 const MAX_VALUES: usize = 65_536;
 /// Their bytes together.
 const MAX_BYTES: usize = 16 << 20;
+/// Thoughts of one session that are told apart from the agent's own words.
+const MAX_THOUGHTS: usize = 65_536;
 /// Tries to get out of each other's way.
 const MAX_TWEAKS: u8 = 8;
 

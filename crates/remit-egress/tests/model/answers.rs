@@ -246,3 +246,162 @@ fn an_endless_event_costs_bounded_memory() {
     assert!(out.ends_with(format!("{}\n\n", delta("a")).as_bytes()));
     assert_eq!(unmasker.restored().unread, 1);
 }
+
+#[test]
+fn a_thought_of_the_vendors_own_goes_back_and_a_changed_one_does_not() {
+    let thinking = |text: &str| {
+        serde_json::json!({ "content": [{ "type": "thinking", "thinking": text, "signature": "" }] })
+            .to_string()
+    };
+    let goes = |masker: &Masker, text: &str| {
+        let body = thinking(text);
+        masker.message(ModelApi::Anthropic, body.as_bytes()).expect("read").findings.is_empty()
+    };
+    let thought = "Who is Ada Lovelace? \"A countess\"";
+    let event = |kind: &str, rest: serde_json::Value| {
+        let mut event = rest;
+        event["type"] = kind.into();
+        format!("data: {event}\n\n")
+    };
+    let delta = |text: &str| {
+        let delta = serde_json::json!({ "type": "thinking_delta", "thinking": text });
+        event("content_block_delta", serde_json::json!({ "index": 0, "delta": delta }))
+    };
+    let stop = event("content_block_stop", serde_json::json!({ "index": 0 }));
+    let (first, second) = thought.split_at(9);
+    let stream = [delta(first), delta(second), stop].concat();
+    for (content_type, answer) in
+        [("text/event-stream", stream), ("application/json", thinking(thought))]
+    {
+        let masker = masker();
+        assert!(!goes(&masker, thought), "nobody said it yet");
+        let unmasker = masker.response(ModelApi::Anthropic, Some(content_type));
+        assert_eq!(restored(unmasker, answer.as_bytes(), 7), answer.as_bytes());
+        assert!(goes(&masker, thought));
+        assert!(!goes(&masker, &format!("{thought} ")));
+        assert!(!goes(&masker, "Ada Lovelace"));
+    }
+}
+
+#[test]
+fn an_event_with_very_many_choices_is_restored() {
+    let masker = masker();
+    let text = pseudonym(&masker, "Ada Lovelace");
+    let choice = |index: u32| {
+        serde_json::json!({ "index": index, "delta": { "content": text, "refusal": "PII-" },
+            "finish_reason": "stop" })
+    };
+    let choices: Vec<_> = (0..2000).map(choice).collect();
+    let answer = format!("data: {}\n\n", serde_json::json!({ "choices": choices }));
+    let unmasker = masker.response(ModelApi::OpenAi, Some("text/event-stream"));
+    let out = restored(unmasker, answer.as_bytes(), 1000);
+    assert_eq!(String::from_utf8_lossy(&out), answer.replace(&text, "Ada Lovelace"));
+}
+
+#[test]
+fn every_shape_of_a_part_is_put_together_and_flushed_in_its_own_shape() {
+    let masker = masker();
+    let text = pseudonym(&masker, "say \"hi\" to Zoë");
+    // An event, where its text stands, and how often values in it are escaped.
+    for (event, place, times) in [
+        (r#"{"choices":[{"index":3,"text":"@"}]}"#, "/choices/0/text", 0),
+        (r#"{"choices":[{"index":3,"delta":{"content":"@"}}]}"#, "/choices/0/delta/content", 0),
+        (r#"{"choices":[{"index":3,"delta":{"refusal":"@"}}]}"#, "/choices/0/delta/refusal", 0),
+        (
+            r#"{"choices":[{"index":3,"delta":{"function_call":{"arguments":"@"}}}]}"#,
+            "/choices/0/delta/function_call/arguments",
+            1,
+        ),
+        (
+            r#"{"choices":[{"index":3,"delta":{"tool_calls":[{"index":2,"id":"x","function":{"name":"n","arguments":"@"}}]}}]}"#,
+            "/choices/0/delta/tool_calls/0/function/arguments",
+            1,
+        ),
+        (
+            r#"{"choices":[{"index":3,"delta":{"tool_calls":[{"index":2,"custom":{"input":"@"}}]}}]}"#,
+            "/choices/0/delta/tool_calls/0/custom/input",
+            0,
+        ),
+        (r#"{"type":"response.refusal.delta","output_index":3,"delta":"@"}"#, "/delta", 0),
+        (r#"{"type":"response.custom_tool_call_input.delta","delta":"@"}"#, "/delta", 0),
+        (r#"{"type":"response.code_interpreter_call_code.delta","delta":"@"}"#, "/delta", 0),
+        (r#"{"type":"response.mcp_call_arguments.delta","delta":"@"}"#, "/delta", 1),
+        (r#"{"type":"response.output_audio_transcript.delta","delta":"@"}"#, "/delta", 0),
+        (
+            r#"{"candidates":[{"index":3,"content":{"parts":[{"text":"@"}]}}]}"#,
+            "/candidates/0/content/parts/0/text",
+            0,
+        ),
+        (
+            r#"{"response":{"candidates":[{"index":3,"content":{"parts":[{"text":"@"}]}}]}}"#,
+            "/response/candidates/0/content/parts/0/text",
+            0,
+        ),
+        (r#"{"contentBlockIndex":3,"delta":{"text":"@"}}"#, "/delta/text", 0),
+        (r#"{"contentBlockIndex":3,"delta":{"toolUse":{"input":"@"}}}"#, "/delta/toolUse/input", 1),
+        (r#"{"generation":"@"}"#, "/generation", 0),
+        (r#"{"outputText":"@","index":3}"#, "/outputText", 0),
+        (r#"{"type":"completion","completion":"@"}"#, "/completion", 0),
+    ] {
+        let said = format!("a{text}b{}", &text[..9]);
+        for size in 1..said.len() {
+            let stream: String = crate::apis::parts(&said, size)
+                .iter()
+                .map(|part| format!("data: {}\n\n", event.replace('@', part)))
+                .collect();
+            let unmasker = masker.response(ModelApi::OpenAi, Some("text/event-stream"));
+            let out = restored(unmasker, stream.as_bytes(), 5);
+            let events = crate::apis::events(&out);
+            let got: String = events
+                .iter()
+                .map(|event| event.pointer(place).and_then(|text| text.as_str()).expect(place))
+                .collect();
+            let value = if times == 0 { "say \"hi\" to Zoë" } else { "say \\\"hi\\\" to Zoë" };
+            assert_eq!(got, said.replacen(&text, value, 1), "{event} {size}");
+            // Whoever reads it finds the text at the same index, and names only once.
+            for index in ["/choices/0/index", "/candidates/0/index", "/contentBlockIndex"] {
+                assert!(events.iter().all(|event| {
+                    event.pointer(index).is_none_or(|index| index.as_u64() == Some(3))
+                }));
+            }
+            let names = String::from_utf8_lossy(&out).matches("\"name\"").count();
+            assert!(names <= crate::apis::parts(&said, size).len());
+        }
+    }
+}
+
+#[test]
+fn texts_that_arrive_by_turns_are_kept_apart() {
+    let masker = masker();
+    let (first, second) =
+        (pseudonym(&masker, "Ada Lovelace"), pseudonym(&masker, "ada@example.org"));
+    for event in [
+        r#"{"type":"content_block_delta","index":#,"delta":{"text":"@"}}"#,
+        r#"{"type":"response.output_text.delta","output_index":#,"content_index":0,"delta":"@"}"#,
+        r#"{"type":"response.output_text.delta","output_index":0,"content_index":#,"delta":"@"}"#,
+        r#"{"type":"response.reasoning_summary_text.delta","output_index":0,"summary_index":#,"delta":"@"}"#,
+        r#"{"choices":[{"index":#,"delta":{"content":"@"}}]}"#,
+        r#"{"choices":[{"index":0,"delta":{"tool_calls":[{"index":#,"function":{"arguments":"@"}}]}}]}"#,
+        r#"{"candidates":[{"index":#,"content":{"parts":[{"text":"@"}]}}]}"#,
+        r#"{"contentBlockIndex":#,"delta":{"text":"@"}}"#,
+    ] {
+        for size in 1..LENGTH {
+            let parts = |text: &str| crate::apis::parts(text, size);
+            let by_turns: String = parts(&first)
+                .iter()
+                .zip(parts(&second))
+                .flat_map(|(one, other)| {
+                    let say = |index: &str, text: &str| {
+                        format!("data: {}\n\n", event.replace('#', index).replace('@', text))
+                    };
+                    [say("0", one), say("1", &other)]
+                })
+                .collect();
+            let unmasker = masker.response(ModelApi::OpenAi, Some("text/event-stream"));
+            let out = restored(unmasker, by_turns.as_bytes(), 50);
+            let out = String::from_utf8_lossy(&out);
+            let whole = |value: &str| out.matches(&format!("\"{value}\"")).count();
+            assert_eq!((whole("Ada Lovelace"), whole("ada@example.org")), (1, 1), "{event} {size}");
+        }
+    }
+}

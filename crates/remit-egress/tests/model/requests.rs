@@ -115,6 +115,9 @@ fn a_value_behind_escapes_is_masked() {
         // The same in arguments.
         r#"{"arguments":"{\"b\":\"say \\\"hi\\\" to Zo\\u00eb\"}"}"#,
         r#"{"arguments":"{\"b\":\"C:\\\\Users\\\\ada\" and then no JSON"}"#,
+        // Far from any other escape, and at the border of what is looked at around one.
+        r#"{"a":"\\n                                                            \\u0041da Lovelace"}"#,
+        r#"{"a":"\\n say \\\"hi\\\" to Zo\\u00eb"}"#,
         // Keys.
         r#"{"\u0041da Lovelace":1}"#,
         // No JSON at all.
@@ -215,6 +218,20 @@ fn a_value_in_a_file_is_refused() {
 }
 
 #[test]
+fn a_picture_that_holds_a_short_value_by_chance_passes() {
+    let masker = masker_of(&[("QUJ", "PERSON"), ("Ada Lovelace", "PERSON")]);
+    let picture = |inside: &[u8]| {
+        let data = STANDARD.encode([&[0xff; 999], inside, &[0xff; 999]].concat());
+        json!({ "input": [{ "type": "image_generation_call", "result": data }] }).to_string()
+    };
+    let body = picture(b"ABC\xff\xff\xff");
+    assert!(body.contains("QUJ"));
+    let masked = mask(&masker, &body);
+    assert_eq!((masked.body.as_ref(), masked.findings), (body.as_bytes(), vec![]));
+    assert_eq!(mask(&masker, &picture(b"Ada Lovelace")).action(), DataAction::Block);
+}
+
+#[test]
 fn a_value_that_is_a_number_is_refused() {
     let masker = masker_of(&[("5551234567", "PHONE"), ("4096", "PHONE")]);
     for (body, found) in [
@@ -258,6 +275,29 @@ fn other_bodies_than_json_are_masked_or_refused() {
 }
 
 #[test]
+fn a_value_in_wide_characters_is_refused() {
+    let masker = masker();
+    let text = r#"{"a":"\u0041da Lovelace"}"#;
+    let utf16 = |mark: &str, unit: fn(u16) -> [u8; 2]| -> Vec<u8> {
+        format!("{mark}{text}").encode_utf16().flat_map(unit).collect()
+    };
+    let utf32 = |mark: &str, unit: fn(u32) -> [u8; 4]| -> Vec<u8> {
+        format!("{mark}{text}").chars().flat_map(|one| unit(u32::from(one))).collect()
+    };
+    for mark in ["", "\u{feff}"] {
+        for body in [
+            utf16(mark, u16::to_le_bytes),
+            utf16(mark, u16::to_be_bytes),
+            utf32(mark, u32::to_le_bytes),
+            utf32(mark, u32::to_be_bytes),
+        ] {
+            let masked = masker.request(&request(&body)).expect("read");
+            assert_eq!(kinds(&masked), [("PERSON", DataAction::Block, Place::Data, 1)]);
+        }
+    }
+}
+
+#[test]
 fn a_signed_request_is_refused_when_it_would_have_to_change() {
     let masker = masker();
     let signed = |body| ModelRequest { signed: true, api: ModelApi::Bedrock, ..request(body) };
@@ -293,6 +333,15 @@ fn what_is_not_to_be_masked_is_reported_and_left() {
         ]
     );
     assert!(text(&masked).starts_with(r#"["tripwire","tripwire","90000 EUR","PII-N"#));
+}
+
+#[test]
+fn a_finding_that_is_only_reported_does_not_cover_one_that_is_masked() {
+    // As it stands the text holds the first value, as it reads the second, and they overlap.
+    let masker = masker_of(&[("0041da", "SALARY"), ("Ada Lovelace", "PERSON")]);
+    let masked = mask(&masker, r#"["x \\u0041da Lovelace"]"#);
+    assert!(!text(&masked).contains("Lovelace"));
+    assert_eq!(masked.action(), DataAction::Mask);
 }
 
 #[test]

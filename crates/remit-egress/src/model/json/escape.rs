@@ -9,13 +9,29 @@ pub(crate) fn unescape(raw: &str) -> Cow<'_, str> {
         return Cow::Borrowed(raw);
     }
     let mut text = String::with_capacity(raw.len());
+    unescape_into(raw, &mut text, |_| {});
+    Cow::Owned(text)
+}
+
+/// The same, with where the characters stand that escapes said.
+pub(crate) fn unescape_and_tell(raw: &str) -> (String, Vec<Range<usize>>) {
+    let mut text = String::with_capacity(raw.len());
+    let mut said = Vec::new();
+    unescape_into(raw, &mut text, |range| said.push(range));
+    (text, said)
+}
+
+fn unescape_into(raw: &str, text: &mut String, mut said: impl FnMut(Range<usize>)) {
     for piece in Pieces::of(raw) {
+        let start = text.len();
         match piece.says {
-            Some(character) => text.push(character),
+            Some(character) => {
+                text.push(character);
+                said(start..text.len());
+            }
             None => text.push_str(raw.get(piece.range).unwrap_or_default()),
         }
     }
-    Cow::Owned(text)
 }
 
 /// Turns ranges of [`unescape`]'s text, sorted and apart, into ranges of `raw`, in place. A range

@@ -6,6 +6,6 @@ mod escape;
 mod splice;
 mod tape;
 
-pub(crate) use escape::{escape_into, map_to_raw, unescape};
+pub(crate) use escape::{escape_into, map_to_raw, unescape, unescape_and_tell};
 pub(crate) use splice::{Edit, splice};
 pub(crate) use tape::{Kind, Node, Tape, TapeError};

@@ -22,13 +22,21 @@ impl Search<'_> {
         found
     }
 
+    /// Searches a body in UTF-16 or UTF-32, which some servers read as JSON (RFC 4627 section 3);
+    /// false when it is in neither.
+    pub(super) fn wide(&mut self, body: &[u8]) -> bool {
+        let Some(text) = wide(body) else { return false };
+        self.fixed(&text, 0, Place::Data);
+        true
+    }
+
     /// Searches what a `data:` URL holds (RFC 2397); false when it is not base64.
     pub(super) fn data_url(&mut self, text: &str) -> bool {
         match text.split_once(',') {
             Some((head, body)) if head.ends_with(";base64") => {
                 let read = self.base64(body);
                 if read {
-                    self.fixed(head, 0);
+                    self.fixed(head, 0, Place::Fixed);
                 }
                 read
             }
@@ -62,9 +70,29 @@ impl Search<'_> {
         };
         if !self.data(&bytes) {
             // Plain text may happen to be base64 as well, words with spaces too.
-            self.fixed(text, PLAIN);
+            self.fixed(text, PLAIN, Place::Data);
         }
         true
+    }
+}
+
+/// The text of UTF-16 and UTF-32, told by a byte order mark or by the zeros of a first ASCII
+/// character.
+fn wide(body: &[u8]) -> Option<String> {
+    let utf16 = |unit: fn([u8; 2]) -> u16| -> String {
+        let units = body.as_chunks::<2>().0.iter().map(|two| unit(*two));
+        char::decode_utf16(units).map(|read| read.unwrap_or(char::REPLACEMENT_CHARACTER)).collect()
+    };
+    let utf32 = |unit: fn([u8; 4]) -> u32| -> String {
+        let units = body.as_chunks::<4>().0.iter().map(|four| unit(*four));
+        units.map(|unit| char::from_u32(unit).unwrap_or(char::REPLACEMENT_CHARACTER)).collect()
+    };
+    match body {
+        [0xff, 0xfe, 0, 0, ..] | [1..=0xff, 0, 0, 0, ..] => Some(utf32(u32::from_le_bytes)),
+        [0, 0, 0xfe, 0xff, ..] | [0, 0, 0, 1..=0xff, ..] => Some(utf32(u32::from_be_bytes)),
+        [0xff, 0xfe, ..] | [1..=0xff, 0, ..] => Some(utf16(u16::from_le_bytes)),
+        [0xfe, 0xff, ..] | [0, 1..=0xff, ..] => Some(utf16(u16::from_be_bytes)),
+        _ => None,
     }
 }
 

@@ -59,6 +59,11 @@ impl Search<'_> {
         if self.json(body, 0, &mut edits)? {
             return Ok(edits);
         }
+        if self.wide(body) {
+            // It may be no text at all.
+            self.data(body);
+            return Ok(edits);
+        }
         let Ok(text) = std::str::from_utf8(body) else {
             self.data(body);
             return Ok(edits);
@@ -122,12 +127,14 @@ impl Search<'_> {
             Role::Text if text.starts_with("data:") && self.data_url(&text) => {}
             Role::Base64 if self.base64(&text) => {}
             Role::Opaque | Role::Data if looks_opaque(&text) => {}
+            // Its author knows it.
+            Role::Kept if self.masker.vault.has_heard(&text) => {}
             Role::Key if self.find(&text).is_empty() || is_protocol_key(&text) => {}
             Role::Word if is_common(&text) => {}
             Role::Text | Role::Key | Role::Base64 | Role::Data => self.text(&text, 0, out)?,
             Role::Nested => self.nested(&text, out)?,
-            Role::Kept | Role::Opaque | Role::Word => self.fixed(&text, 0),
-            Role::Id => self.fixed(&text, BY_CHANCE),
+            Role::Kept | Role::Opaque | Role::Word => self.fixed(&text, 0, Place::Fixed),
+            Role::Id => self.fixed(&text, BY_CHANCE, Place::Fixed),
         }
         let edits = out.get_mut(first..).unwrap_or_default();
         if edits.is_empty() {

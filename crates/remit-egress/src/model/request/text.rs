@@ -1,13 +1,13 @@
 //! Values in one text, also behind further escapes.
 
-use std::ops::Range;
+use std::{borrow::Cow, ops::Range};
 
 use remit_core::Finding;
 
 use super::{Search, shift};
 use crate::model::{
     MaskError, Place,
-    json::{Edit, map_to_raw, unescape},
+    json::{Edit, map_to_raw, unescape_and_tell},
 };
 
 impl Search<'_> {
@@ -32,10 +32,10 @@ impl Search<'_> {
 
     /// A text that must not change: what is found in it is refused. Shorter findings than `least`
     /// bytes stand there by chance.
-    pub(super) fn fixed(&mut self, text: &str, least: usize) {
+    pub(super) fn fixed(&mut self, text: &str, least: usize, place: Place) {
         for finding in self.everywhere(text) {
             if finding.range.len() >= least {
-                self.count(&finding.class, Place::Fixed);
+                self.count(&finding.class, place);
             }
         }
     }
@@ -67,41 +67,66 @@ impl Search<'_> {
         if memchr::memchr(b'\\', text.as_bytes()).is_none() {
             return found;
         }
-        let mut readings = vec![text.to_owned()];
+        let mut readings = vec![Cow::Borrowed(text)];
         for _ in 0..MAX_READINGS {
             let Some(last) = readings.last() else { break };
-            let next = unescape(last).into_owned();
-            if next == *last {
+            let (next, said) = unescape_and_tell(last);
+            if said.is_empty() {
                 break;
             }
-            let mut more = self.masker.detector.find(next.as_bytes());
+            let mut more = self.near(&next, &said);
             for reading in readings.iter().rev() {
                 map_to_raw(reading, more.iter_mut().map(|finding| &mut finding.range));
             }
-            found = merge(found, more);
-            readings.push(next);
+            found = self.merge(found, more);
+            readings.push(Cow::Owned(next));
         }
         found
     }
-}
 
-/// Both, with what overlaps made one.
-fn merge(first: Vec<Finding>, second: Vec<Finding>) -> Vec<Finding> {
-    if second.is_empty() {
-        return first;
-    }
-    let mut all: Vec<_> = first.into_iter().chain(second).collect();
-    all.sort_by_key(|finding| (finding.range.start, std::cmp::Reverse(finding.range.end)));
-    let mut apart: Vec<Finding> = Vec::with_capacity(all.len());
-    for finding in all {
-        match apart.last_mut() {
-            Some(last) if finding.range.start < last.range.end => {
-                last.range.end = last.range.end.max(finding.range.end);
+    /// What is found around the characters that escapes said; the rest was searched before.
+    fn near(&self, text: &str, said: &[Range<usize>]) -> Vec<Finding> {
+        let reach = self.masker.detector.reach();
+        let mut found: Vec<Finding> = Vec::new();
+        let mut at = 0;
+        while let Some(first) = said.get(at) {
+            let start = first.start.saturating_sub(reach);
+            let mut end = first.end.saturating_add(reach);
+            at = at.saturating_add(1);
+            while let Some(next) = said.get(at).filter(|next| next.start <= end) {
+                end = next.end.saturating_add(reach);
+                at = at.saturating_add(1);
             }
-            _ => apart.push(finding),
+            let window = text.as_bytes().get(start..end.min(text.len())).unwrap_or_default();
+            found.extend(self.masker.detector.find(window).into_iter().map(|finding| Finding {
+                range: start.saturating_add(finding.range.start)
+                    ..start.saturating_add(finding.range.end),
+                ..finding
+            }));
         }
+        // Windows may touch.
+        self.merge(found, Vec::new())
     }
-    apart
+
+    /// Both, with what overlaps made one of the class that asks for most.
+    fn merge(&self, first: Vec<Finding>, second: Vec<Finding>) -> Vec<Finding> {
+        let mut all: Vec<_> = first.into_iter().chain(second).collect();
+        all.sort_by_key(|finding| (finding.range.start, std::cmp::Reverse(finding.range.end)));
+        let mut apart: Vec<Finding> = Vec::with_capacity(all.len());
+        for finding in all {
+            match apart.last_mut() {
+                Some(last) if finding.range.start < last.range.end => {
+                    last.range.end = last.range.end.max(finding.range.end);
+                    let action = |class| self.masker.rules.action(class);
+                    if action(&finding.class) > action(&last.class) {
+                        last.class = finding.class;
+                    }
+                }
+                _ => apart.push(finding),
+            }
+        }
+        apart
+    }
 }
 
 /// How often escapes are read again: JSON in JSON in a text.

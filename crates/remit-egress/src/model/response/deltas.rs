@@ -7,7 +7,10 @@ use crate::model::json::{Kind, Node, Tape};
 /// How an event is read.
 #[derive(Debug, Default)]
 pub(super) struct Plan {
+    /// In the order of their nodes.
     pub(super) deltas: Vec<Delta>,
+    /// Thinking that goes on: nodes and texts.
+    pub(super) thoughts: Vec<(usize, Slot)>,
     ends: Vec<Ends>,
 }
 
@@ -60,7 +63,7 @@ impl Plan {
     pub(super) fn of(tape: &Tape<'_>, last: bool) -> Self {
         let mut plan = Self::default();
         if last {
-            plan.ends.push(Ends::All);
+            plan.end(Ends::All);
         }
         let kind = tape.string(0, "type");
         if let Some(kind) = kind {
@@ -80,6 +83,8 @@ impl Plan {
         } else {
             plan.invoke(tape);
         }
+        plan.deltas.sort_unstable_by_key(|delta| delta.node);
+        plan.deltas.dedup_by_key(|delta| delta.node);
         plan
     }
 
@@ -95,8 +100,21 @@ impl Plan {
 
     fn push(&mut self, tape: &Tape<'_>, node: Option<usize>, slot: Slot, times: u8, wrap: Wrap) {
         let string = |index: &usize| tape.node(*index).is_some_and(|one| one.kind == Kind::String);
-        if let Some(node) = node.filter(string) {
+        if let Some(node) = node.filter(string).filter(|_| self.deltas.len() < MAX_DELTAS) {
             self.deltas.push(Delta { node, slot, times, wrap });
+        }
+    }
+
+    fn thought(&mut self, tape: &Tape<'_>, node: Option<usize>, slot: Slot) {
+        let string = |index: &usize| tape.node(*index).is_some_and(|one| one.kind == Kind::String);
+        self.thoughts.extend(node.filter(string).map(|node| (node, slot)));
+    }
+
+    fn end(&mut self, ends: Ends) {
+        match self.ends.len() {
+            ..MAX_DELTAS => self.ends.push(ends),
+            MAX_DELTAS => self.ends.push(Ends::All),
+            _ => {}
         }
     }
 
@@ -109,12 +127,13 @@ impl Plan {
                 let slot = |what| Slot::new(what, block, 0);
                 let text = tape.member(delta, "text");
                 self.push(tape, text, slot("text"), 0, Wrap::Same);
+                self.thought(tape, tape.member(delta, "thinking"), slot("thinking"));
                 let json = tape.member(delta, "partial_json");
                 self.push(tape, json, slot("partial_json"), 1, Wrap::Same);
             }
-            "content_block_stop" => self.ends.push(Ends::Group(block)),
+            "content_block_stop" => self.end(Ends::Group(block)),
             "message_delta" | "message_stop" | "message_start" | "error" => {
-                self.ends.push(Ends::All);
+                self.end(Ends::All);
             }
             // Anthropic's older Text Completions.
             "completion" => self.invoke(tape),
@@ -142,11 +161,11 @@ impl Plan {
                 | "response.content_part.done"
                 | "response.reasoning_summary_part.done"
         ) {
-            self.ends.push(Ends::Group(output));
+            self.end(Ends::Group(output));
         } else if let Some(what) = kind.strip_suffix(".done") {
-            self.ends.push(Ends::Slot(Slot::new(what, output, part)));
+            self.end(Ends::Slot(Slot::new(what, output, part)));
             if what == "response" {
-                self.ends.push(Ends::All);
+                self.end(Ends::All);
             }
         } else if matches!(
             kind,
@@ -156,7 +175,7 @@ impl Plan {
                 | "response.failed"
                 | "response.cancelled"
         ) {
-            self.ends.push(Ends::All);
+            self.end(Ends::All);
         }
     }
 
@@ -171,7 +190,7 @@ impl Plan {
                 .and_then(|index| tape.node(index))
                 .is_some_and(|node| node.kind == Kind::String);
             if ended {
-                self.ends.push(Ends::Group(choice));
+                self.end(Ends::Group(choice));
             }
             if let Some(delta) = tape.member(element, "delta") {
                 for what in CHAT_TEXTS {
@@ -180,14 +199,14 @@ impl Plan {
                 }
                 if tape.string(delta, "content").is_some_and(|text| !text.is_empty()) {
                     // Whoever speaks has thought.
-                    self.ends.extend(CHAT_THOUGHTS.map(|what| Ends::What(what, choice)));
+                    CHAT_THOUGHTS.iter().for_each(|what| self.end(Ends::What(what, choice)));
                 }
                 let legacy = tape.path(delta, &["function_call", "arguments"]);
                 let slot = Slot::new("function_call", choice, 0);
                 self.push(tape, legacy, slot, 1, wrap("function_call"));
                 if let Some(calls) = tape.member(delta, "tool_calls") {
                     // Nobody goes on talking in the middle of a word.
-                    self.ends.extend(CHAT_TEXTS.map(|what| Ends::What(what, choice)));
+                    CHAT_TEXTS.iter().for_each(|what| self.end(Ends::What(what, choice)));
                     self.calls(tape, calls, choice, element);
                 }
             } else if tape.member(element, "message").is_none() {
@@ -221,7 +240,7 @@ impl Plan {
                 .and_then(|index| tape.node(index))
                 .is_some_and(|node| node.kind == Kind::String);
             if ended {
-                self.ends.push(Ends::Group(candidate));
+                self.end(Ends::Group(candidate));
             }
             let Some(parts) = tape.path(element, &["content", "parts"]) else { continue };
             for part in tape.children(parts) {
@@ -231,7 +250,7 @@ impl Plan {
                     .is_some_and(|node| tape.raw(node) == "true");
                 let text = tape.member(part, "text").filter(|_| !thought);
                 if text.is_none() {
-                    self.ends.push(Ends::Group(candidate));
+                    self.end(Ends::Group(candidate));
                 }
                 let slot = Slot::new("text", candidate, 0);
                 self.push(tape, text, slot, 0, Wrap::Candidate { element });
@@ -242,11 +261,13 @@ impl Plan {
     /// Bedrock `ConverseStream`.
     fn converse(&mut self, tape: &Tape<'_>, block: u64) {
         let Some(delta) = tape.member(0, "delta") else {
-            self.ends.push(Ends::Group(block));
+            self.end(Ends::Group(block));
             return;
         };
         let text = tape.member(delta, "text");
         self.push(tape, text, Slot::new("text", block, 0), 0, Wrap::Same);
+        let thought = tape.path(delta, &["reasoningContent", "text"]);
+        self.thought(tape, thought, Slot::new("thinking", block, 0));
         let input = tape.path(delta, &["toolUse", "input"]);
         self.push(tape, input, Slot::new("input", block, 0), 1, Wrap::Same);
     }
@@ -259,7 +280,7 @@ impl Plan {
                 .is_some_and(|node| node.kind == Kind::String)
         };
         if ["stop_reason", "stopReason", "completionReason"].into_iter().any(ended) {
-            self.ends.push(Ends::All);
+            self.end(Ends::All);
         }
         for what in ["generation", "outputText", "completion"] {
             let text = tape.member(0, what);
@@ -326,6 +347,8 @@ impl Slot {
     }
 }
 
+/// Texts of one event that are read as parts, and ends of texts; any more are read as whole texts.
+const MAX_DELTAS: usize = 512;
 /// Texts of a Chat delta that come before what is said.
 const CHAT_THOUGHTS: [&str; 2] = ["reasoning_content", "reasoning"];
 /// Texts of a Chat delta.

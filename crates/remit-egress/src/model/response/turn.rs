@@ -13,6 +13,7 @@ use crate::model::{
     Vault,
     field::{Role, Roles, looks_opaque},
     json::{Edit, Kind, Node, Tape, map_to_raw, splice, unescape},
+    vault::Thought,
 };
 
 /// Restores the events of one answer (or of one connection).
@@ -21,6 +22,7 @@ pub(crate) struct Turn {
     vault: Arc<Vault>,
     api: ModelApi,
     held: Vec<Held>,
+    thoughts: Vec<(Slot, Thought)>,
     counts: Restored,
 }
 
@@ -62,7 +64,7 @@ struct Held {
 
 impl Turn {
     pub(crate) fn new(vault: Arc<Vault>, api: ModelApi) -> Self {
-        Self { vault, api, held: Vec::new(), counts: Restored::default() }
+        Self { vault, api, held: Vec::new(), thoughts: Vec::new(), counts: Restored::default() }
     }
 
     /// Takes an event. `frame` comes back with the events made in its shape. When it is the `last`
@@ -83,16 +85,23 @@ impl Turn {
                 at = at.saturating_add(1);
             }
         }
-        if plan.deltas.is_empty() && !may_hold_pseudonyms(json) {
+        self.think(&tape, &plan);
+        if plan.deltas.is_empty() && !may_hold_pseudonyms(json) && !may_hold_thinking(json) {
             return step;
         }
         let mut edits = Vec::new();
         let mut roles = Roles::new(self.api, &tape);
+        let mut deltas = plan.deltas.iter().peekable();
         for (index, node) in tape.nodes() {
             let Some(role) = roles.next(index) else { continue };
             let first = edits.len();
-            match plan.deltas.iter().find(|delta| delta.node == index) {
+            match deltas.next_if(|delta| delta.node == index) {
                 Some(delta) => self.delta(&tape, node, delta, &plan, frame, &mut edits),
+                None if role == Role::Kept => {
+                    if !plan.thoughts.iter().any(|(thought, _)| *thought == index) {
+                        self.whole_thought(&said(&tape, node));
+                    }
+                }
                 None => self.whole(&tape, node, role, &mut edits),
             }
             let own = edits.get_mut(first..).unwrap_or_default();
@@ -115,6 +124,9 @@ impl Turn {
 
     /// The answer has ended: events with everything that was held.
     pub(crate) fn end(&mut self) -> Vec<Event> {
+        for (_, thought) in self.thoughts.drain(..) {
+            self.vault.hear(thought);
+        }
         self.held.drain(..).map(Held::event).collect()
     }
 
@@ -136,6 +148,40 @@ impl Turn {
     /// The most bytes held of one text.
     pub(crate) fn held(&self) -> usize {
         self.held.iter().map(|held| held.text.len()).max().unwrap_or(0)
+    }
+
+    /// Remembers thinking that goes on or ends with an event.
+    fn think(&mut self, tape: &Tape<'_>, plan: &Plan) {
+        let mut at = 0;
+        while let Some((slot, _)) = self.thoughts.get(at) {
+            if plan.closes(slot) {
+                let (_, thought) = self.thoughts.remove(at);
+                self.vault.hear(thought);
+            } else {
+                at = at.saturating_add(1);
+            }
+        }
+        for (node, slot) in &plan.thoughts {
+            let Some(node) = tape.node(*node) else { continue };
+            let room = self.thoughts.len() < MAX_HELD;
+            match self.thoughts.iter_mut().find(|(open, _)| open == slot) {
+                Some((_, thought)) => thought.goes_on(&said(tape, node)),
+                None if room => {
+                    let mut thought = self.vault.thought();
+                    thought.goes_on(&said(tape, node));
+                    self.thoughts.push((slot.clone(), thought));
+                }
+                None => {}
+            }
+        }
+    }
+
+    fn whole_thought(&self, text: &str) {
+        if !text.is_empty() {
+            let mut thought = self.vault.thought();
+            thought.goes_on(text);
+            self.vault.hear(thought);
+        }
     }
 
     fn delta(
@@ -197,6 +243,13 @@ fn said<'a>(tape: &Tape<'a>, node: &Node) -> Cow<'a, str> {
 fn may_hold_pseudonyms(json: &[u8]) -> bool {
     crate::model::pseudonym::next_prefix(json, 0).is_some()
         || memchr::memmem::find(json, b"\\u").is_some()
+}
+
+/// Whether a JSON text can hold thinking.
+fn may_hold_thinking(json: &[u8]) -> bool {
+    [b"hinking".as_slice(), b"reasoningContent", b"\"thought\""]
+        .into_iter()
+        .any(|word| memchr::memmem::find(json, word).is_some())
 }
 
 /// Texts of which something is held at a time; beyond that a split pseudonym stays one.
