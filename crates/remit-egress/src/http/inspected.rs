@@ -328,6 +328,9 @@ impl Way {
             };
             match next.map(|frame| frame.map(Frame::into_data)) {
                 None => return Ok(Gathered::All { parts, trailers, share: Some(share) }),
+                Some(Err(_)) if impatient => {
+                    return Err(self.flow.refuse(Fault::malformed("the body broke off")));
+                }
                 Some(Err(error)) => {
                     let (dialer, target) = (&self.flow.engine.dialer, &self.flow.target);
                     return Err(dialer.failed(target, &error.to_string()));
