@@ -140,6 +140,22 @@ fn a_value_has_one_pseudonym_in_text_and_in_arguments() {
     let inner: Value =
         serde_json::from_str(nested["arguments"].as_str().expect("text")).expect("JSON");
     assert_eq!(plain, json!([inner["a"]]).to_string());
+    // Also where a model's JSON broke off.
+    let broken = r#"{"arguments":"{\"a\":\"say \\\"hi\\\" to Zo\\u00eb, "}"#;
+    let broken: Value = serde_json::from_str(&text(&mask(&masker, broken))).expect("JSON");
+    let word = plain.trim_matches(['[', ']', '"']);
+    assert_eq!(broken["arguments"], format!("{{\"a\":\"{word}, "));
+}
+
+#[test]
+fn only_the_value_changes_behind_many_escapes() {
+    let inner = |name: &str| json!({ "c": name, "d": "\u{1}é" }).to_string();
+    let outer = |name: &str| json!({ "t": json!({ "b": inner(name) }).to_string() }).to_string();
+    let body = outer("Ada Lovelace").replace("Ada", "\\\\\\\\u0041da");
+    let masker = masker();
+    let sent = text(&mask(&masker, &body));
+    let at = sent.find("PII-").expect("masked");
+    assert_eq!(sent, outer(&sent[at..at + LENGTH]));
 }
 
 #[test]
@@ -215,6 +231,13 @@ fn a_value_in_a_file_is_refused() {
     // What is too large to be searched is not passed over in silence.
     let large = json!({ "file_data": "A".repeat(12 << 20) }).to_string();
     assert_eq!(mask(&masker, &large).unread, 1);
+}
+
+#[test]
+fn a_word_in_the_place_of_a_file_is_masked() {
+    let masker = masker_of(&[("adam", "PERSON")]);
+    let body = r#"{"source":{"type":"text","data":"adam"}}"#;
+    assert!(!text(&mask(&masker, body)).contains("adam"));
 }
 
 #[test]
@@ -351,7 +374,8 @@ fn a_value_that_is_a_word_of_the_protocol_does_not_break_it() {
     let masked = mask(&masker, body);
     let sent: Value = serde_json::from_slice(&masked.body).expect("JSON");
     assert_eq!(sent["messages"][0]["role"], "user");
-    assert_ne!(sent["messages"][0]["content"][0]["text"], "a user");
+    let said = sent["messages"][0]["content"][0]["text"].as_str().expect("the keys are there");
+    assert!(said.starts_with("a PII-N"), "{said}");
     assert_eq!(masked.action(), DataAction::Mask);
 }
 
