@@ -89,7 +89,7 @@ reasons! {
     DataFound = "data_found": "it contains data of a class that is recorded",
     /// Findings that were taken out.
     DataRedacted = "data_redacted": "data of a class that the manifest redacts was taken out of it",
-    /// Findings that were replaced by stand-ins.
+    /// Findings that were replaced by pseudonyms.
     DataMasked = "data_masked": "data of a class that the manifest masks was replaced in it",
     /// Findings that must not pass.
     DataBlocked = "data_blocked": "it contains data of a class that may not pass",

@@ -119,9 +119,9 @@ impl Detector for KnownValues {
         let most = text.len().min(self.reach.saturating_sub(1));
         let begins = |count: &usize| {
             let end = text.get(text.len().saturating_sub(*count)..).unwrap_or_default();
-            let at = self.patterns.partition_point(|pattern| **pattern < *end);
-            let first = self.patterns.get(at);
-            first.is_some_and(|first| first.len() > end.len() && first.starts_with(end))
+            // The next one in order: a longer one that begins like this, where there is any.
+            let at = self.patterns.partition_point(|pattern| **pattern <= *end);
+            self.patterns.get(at).is_some_and(|next| next.starts_with(end))
         };
         (1..=most).rev().find(begins).unwrap_or(0)
     }

@@ -71,14 +71,14 @@ async fn serve_opened(
             }
             match admission.tls {
                 TlsMode::Intercept => intercept(engine, admission, leg, seen).await,
-                TlsMode::Passthrough => pass(engine, admission, leg, &seen).await,
+                TlsMode::Passthrough => pass(engine, admission, leg, &seen, true).await,
             }
         }
         Opening::Http => {
             let flow = Arc::new(Flow::new(engine, admission, false));
             serve(flow, tls::AgentStream::Plain(Prefixed::new(leg, seen))).await;
         }
-        Opening::Other if !is_web(&admission) => pass(engine, admission, leg, &seen).await,
+        Opening::Other if !is_web(&admission) => pass(engine, admission, leg, &seen, false).await,
         Opening::Other | Opening::Broken => {
             refuse(&engine, &admission, ReasonCode::UnsupportedProtocol, "neither TLS nor HTTP");
         }
@@ -166,8 +166,15 @@ async fn intercept(engine: Arc<Engine>, admission: Admission, leg: Leg, seen: By
     }
 }
 
-async fn pass(engine: Arc<Engine>, admission: Admission, mut leg: Leg, seen: &[u8]) {
+async fn pass(
+    engine: Arc<Engine>,
+    admission: Admission,
+    mut leg: Leg,
+    seen: &[u8],
+    encrypted: bool,
+) {
     let Some(leave) = leave(&engine, &admission) else { return };
+    let leave = if encrypted { leave.encrypted() } else { leave };
     let Ok((mut server, _)) = engine.dialer.tcp(&admission.target).await else { return };
     let _ = relay(&leave, &mut leg, &mut server, seen).await;
 }

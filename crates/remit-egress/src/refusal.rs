@@ -65,15 +65,16 @@ pub(crate) fn body(denial: &Denial) -> Bytes {
         "event_id": denial.event.to_string(),
         "resource": denial.resource,
     });
-    if let Some(data) = &denial.data {
+    if let (Some(data), Some(value)) = (&denial.data, value.as_object_mut()) {
         let classes: Vec<&str> = data.classes.iter().map(DataClass::as_str).collect();
-        value["classes"] = json!(classes);
+        value.insert("classes".into(), json!(classes));
         if let Some(ticket) = &data.ticket {
-            value["ticket"] = json!(ticket);
-            value["remedy"] = json!(format!(
+            let remedy = format!(
                 "a person decides with `remit quarantine show {ticket}` and then `release` or \
                  `reject`; after a release the same request passes once"
-            ));
+            );
+            value.insert("ticket".into(), json!(ticket));
+            value.insert("remedy".into(), json!(remedy));
         }
     }
     let mut text = value.to_string();

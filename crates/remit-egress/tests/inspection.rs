@@ -11,6 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bytes::Bytes;
 use common::{
     client::{read_all, read_head, tunnel},
     data::{Values, rules},
@@ -19,7 +20,10 @@ use common::{
     world::World,
 };
 use flate2::{Compression, write::GzEncoder};
-use remit_core::{DataAction, Outcome, ReasonCode};
+use http_body_util::BodyExt as _;
+use hyper::body::Frame;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use remit_core::{DataAction, ModelApi, Outcome, ReasonCode};
 use remit_egress::ExplicitProxy;
 
 const VALUE: &str = "Project Nightingale";
@@ -34,11 +38,21 @@ struct Setup {
 }
 
 fn setup(origin: SocketAddr, log: Option<Log>, outputs: Actions, inputs: Actions) -> Setup {
-    let mut world = World::new();
+    setup_in(World::new(), origin, log, outputs, inputs)
+}
+
+fn setup_in(
+    mut world: World,
+    origin: SocketAddr,
+    log: Option<Log>,
+    outputs: Actions,
+    inputs: Actions,
+) -> Setup {
     let values = vec![(VALUE, "CANARY"), ("sk-live-1234", "API_KEY"), ("Ada Lovelace", "PERSON")];
     world.data = Some((rules(outputs, inputs), Arc::new(Values(values))));
-    world.names("127.0.0.1 api.test\n");
-    world.rules(vec![Rule::new("api.test", &[origin.port()])]);
+    world.names("127.0.0.1 api.test model.test\n");
+    let model = Rule::new("model.test", &[origin.port()]).model(ModelApi::OpenAi);
+    world.rules(vec![Rule::new("api.test", &[origin.port()]), model]);
     let (running, proxy) = world.explicit();
     Setup { world, proxy, port: origin.port(), log, _running: running }
 }
@@ -128,6 +142,20 @@ fn n4_a_value_cut_over_chunks_is_still_found() {
     assert!(chunked(&["a Project ", "Night", "ingale b"]).starts_with("HTTP/1.1 403"));
     assert!(!setup.origin().contains("Night"), "{}", setup.origin());
     assert!(chunked(&["a Project ", "Nightfall b"]).starts_with("HTTP/1.1 200"));
+}
+
+#[test]
+fn trailers_are_kept_and_hide_no_value() {
+    let setup = logged(BLOCK);
+    let post = |trailer: &str| {
+        let body = format!("2\r\nhi\r\n0\r\nx-sum: {trailer}\r\n\r\n");
+        setup.ask("POST /up", "transfer-encoding: chunked\r\ntrailer: x-sum\r\n", body.as_bytes())
+    };
+    assert!(post(VALUE).contains("data_blocked"));
+    assert_eq!(setup.origin(), "");
+    assert!(post("17").starts_with("HTTP/1.1 200"));
+    std::thread::sleep(Duration::from_millis(200));
+    assert!(setup.origin().ends_with("hi\r\n0\r\nx-sum: 17\r\n\r\n"), "{}", setup.origin());
 }
 
 #[test]
@@ -297,7 +325,16 @@ fn n4_a_held_request_waits_for_a_person_and_passes_once_released() {
     assert!(held.clone().count() >= 2 && held.last().unwrap().action.as_str() == "quarantine_hold");
     // In a header, too.
     *setup.world.quarantine.said.lock().unwrap() = None;
-    assert!(setup.ask("GET /", "x-note: Project Nightingale\r\n", b"").starts_with("HTTP/1.1 425"));
+    let answer = setup.ask(
+        "GET /?q=Project+x&r=Project%20Nightingale",
+        "x-note: a Project Nightingale\r\n",
+        b"",
+    );
+    assert!(answer.starts_with("HTTP/1.1 425"), "{answer}");
+    let held = setup.world.quarantine.held.lock().unwrap();
+    let head = format!("{:?}", held.last().unwrap().head);
+    assert!(head.contains("r=[CANARY]") && head.contains("a [CANARY]"), "{head}");
+    assert!(!head.contains("Nightingale"), "values are not shown: {head}");
 }
 
 const EVENTS: &[u8] =
@@ -393,6 +430,154 @@ fn a_record_that_cannot_be_written_stops_a_redaction() {
     let answer = setup.post("/up", "", VALUE.as_bytes());
     assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("audit_unavailable"));
     assert_eq!(setup.origin(), before);
+}
+
+#[test]
+fn n4_a_value_in_another_protocol_never_leaves_whole() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let origin = listener.local_addr().unwrap();
+    let (give, take) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            stream.write_all(b"220 ready\r\n").unwrap();
+            let mut got = Vec::new();
+            let mut buffer = [0; 1024];
+            while let Ok(count @ 1..) = stream.read(&mut buffer) {
+                got.extend_from_slice(&buffer[..count]);
+                if got.ends_with(b"Project") || got.ends_with(b"\n") {
+                    let _ = stream.write_all(b"250 ok\r\n");
+                }
+            }
+            give.send(String::from_utf8_lossy(&got).into_owned()).unwrap();
+        }
+    });
+    let setup = setup(origin, None, BLOCK, &[]);
+    let mut stream = setup.open();
+    let mut line = [0; 11];
+    stream.read_exact(&mut line).unwrap();
+    // It ends like a value begins, and its sender waits for the answer.
+    stream.write_all(b"HELO Project").unwrap();
+    let mut ok = [0; 8];
+    stream.read_exact(&mut ok).unwrap();
+    stream.write_all(b" Nightingale\r\n").unwrap();
+    let got = take.recv_timeout(Duration::from_secs(10)).unwrap();
+    assert_eq!(got, "HELO Project", "the rest never left");
+    assert!(setup.world.trail.has(ReasonCode::DataBlocked));
+    let mut stream = setup.open();
+    stream.read_exact(&mut line).unwrap();
+    stream.write_all(b"HELO Project Nightfall\r\n").unwrap();
+    stream.read_exact(&mut ok).unwrap();
+    drop(stream);
+    assert_eq!(take.recv_timeout(Duration::from_secs(10)).unwrap(), "HELO Project Nightfall\r\n");
+}
+
+#[tokio::test]
+async fn grpc_goes_both_ways_at_once_and_keeps_its_trailers() {
+    let world = World::new();
+    let origin = proper("127.0.0.1:0", Some(world.outside.server(&["api.test"], &["h2"])));
+    let setup = setup_in(world, origin, None, BLOCK, BLOCK);
+    let stream = tunnel(setup.proxy, &format!("api.test:{}", setup.port));
+    stream.set_nonblocking(true).unwrap();
+    let stream = tokio::net::TcpStream::from_std(stream).unwrap();
+    let config = common::client::client_config(setup.world.ca(), &["h2"]);
+    let name = "api.test".to_owned().try_into().unwrap();
+    let stream = tokio_rustls::TlsConnector::from(config).connect(name, stream).await.unwrap();
+    let builder = hyper::client::conn::http2::Builder::new(TokioExecutor::new());
+    let (mut sender, connection) = builder.handshake(TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    let ask = |text: &'static str| {
+        let mut trailers = http::HeaderMap::new();
+        trailers.insert("grpc-status", "0".parse().unwrap());
+        let frames: Vec<Result<Frame<Bytes>, std::convert::Infallible>> = vec![
+            Ok(Frame::data(Bytes::from_static(b"\0\0\0\0\x05"))),
+            Ok(Frame::data(Bytes::from_static(text.as_bytes()))),
+            Ok(Frame::trailers(trailers)),
+        ];
+        let stream = common::origin::futures_lite(frames);
+        hyper::Request::post(format!("https://api.test:{}/echo", setup.port))
+            .header("content-type", "application/grpc")
+            .header("te", "trailers")
+            .body(http_body_util::StreamBody::new(stream))
+            .unwrap()
+    };
+    let response = sender.send_request(ask("hello")).await.unwrap();
+    let body = response.into_body().collect().await.unwrap();
+    assert_eq!(body.trailers().unwrap()["grpc-status"], "0");
+    assert_eq!(body.to_bytes(), &b"\0\0\0\0\x05hello"[..]);
+    let refused = sender.send_request(ask(VALUE)).await;
+    let refused = refused.is_err() || refused.unwrap().status() == 403;
+    assert!(refused, "the value is stopped");
+    assert!(setup.world.trail.has(ReasonCode::DataBlocked));
+}
+
+#[test]
+fn a_program_that_waits_for_100_continue_is_served() {
+    let setup = logged(BLOCK);
+    let mut stream = setup.open();
+    write!(stream, "POST /up HTTP/1.1\r\nhost: api.test:{}\r\nexpect: 100-continue\r\ncontent-length: 5\r\n\r\n", setup.port).unwrap();
+    assert!(read_head(&mut stream).starts_with("HTTP/1.1 100"));
+    stream.write_all(b"hello").unwrap();
+    assert!(read_head(&mut stream).starts_with("HTTP/1.1 200"));
+}
+
+#[test]
+fn what_is_only_recorded_passes_also_where_it_cannot_be_decoded() {
+    let reply =
+        b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 12\r\n\r\nno gzip data";
+    let setup = answering(reply, &[]);
+    assert!(setup.ask("GET /", "", b"").ends_with("no gzip data"));
+    let setup = answering(reply, BLOCK);
+    let answer = setup.ask("GET /", "", b"");
+    assert!(answer.starts_with("HTTP/1.1 403") && answer.contains("body_unreadable"), "{answer}");
+}
+
+#[test]
+fn n3_what_a_model_gets_is_masked_whole_or_not_sent() {
+    let setup = logged(&[("PERSON", DataAction::Mask), ("CANARY", DataAction::Redact)]);
+    let post = |headers: &str, body: &[u8]| {
+        let mut stream = tunnel(setup.proxy, &format!("model.test:{}", setup.port));
+        let length = body.len();
+        let head = format!(
+            "POST /v1/chat/completions HTTP/1.1\r\nhost: model.test:{}\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n{headers}\r\n",
+            setup.port
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        // The refusal may come before all of it is written.
+        let _ = stream.write_all(body);
+        read_all(&mut stream)
+    };
+    let text = r#"{"model":"m","messages":[{"role":"user","content":"Ada Lovelace, Project Nightingale, \u0041da Lovelace"}]}"#;
+    assert!(post("", text.as_bytes()).starts_with("HTTP/1.1 200"));
+    let coded = gzip(text.as_bytes());
+    assert!(post("content-encoding: gzip\r\n", &coded).starts_with("HTTP/1.1 200"));
+    let seen = setup.origin();
+    assert!(!seen.contains("Lovelace") && !seen.contains("Nightingale"), "{seen}");
+    assert_eq!(seen.matches("PII-").count(), 4, "{seen}");
+    assert_eq!(seen.matches("[CANARY]").count(), 2, "{seen}");
+    assert!(!seen.contains("content-encoding"), "{seen}");
+    let calls = setup.world.trail.all();
+    let call = calls.iter().find(|record| record.action.as_str() == "model_call").unwrap();
+    assert!(call.detail.as_ref().unwrap().starts_with("openai m; masked PERSON 2; sent sha256:"));
+    let before = setup.origin();
+    let answer = post("authorization: AWS4-HMAC-SHA256 x\r\n", text.as_bytes());
+    assert!(answer.contains("unmaskable"), "{answer}");
+    let answer = post("", &vec![b' '; (32 << 20) + 1]);
+    assert!(answer.starts_with("HTTP/1.1 413") && answer.contains("body_too_large"), "{answer}");
+    assert_eq!(setup.origin(), before);
+}
+
+#[test]
+fn frames_of_bedrock_pass_inspection_unchanged() {
+    let reply = b"HTTP/1.1 200 OK\r\ncontent-type: application/vnd.amazon.eventstream\r\ncontent-length: 16\r\n\r\n\0\0\0\x10\0\0\0\0\x05\xc2\x48\xeb\x7d\x98\xc8\xff";
+    let setup = answering(reply, BLOCK);
+    let mut stream = setup.open();
+    write!(stream, "GET / HTTP/1.1\r\nhost: api.test:{}\r\nconnection: close\r\n\r\n", setup.port)
+        .unwrap();
+    read_head(&mut stream);
+    let mut body = Vec::new();
+    stream.read_to_end(&mut body).unwrap();
+    assert_eq!(body, reply[reply.len() - 16..]);
 }
 
 // WebSocket
@@ -500,6 +685,23 @@ fn n3_a_value_hidden_in_a_ping_or_a_close_closes_the_socket() {
         assert_eq!(unframe(&mut stream).1[..2], 1008u16.to_be_bytes());
     }
     assert!(!String::from_utf8_lossy(&log.lock().unwrap().concat()).contains("Project"));
+}
+
+#[test]
+fn n4_a_held_message_closes_with_its_ticket_and_passes_once_released() {
+    let (origin, log) = echoing();
+    let setup = setup(origin, None, &[("CANARY", DataAction::Quarantine)], &[]);
+    let mut stream = socket(&setup);
+    stream.write_all(&frame(0x81, VALUE.as_bytes())).unwrap();
+    let (first, payload) = unframe(&mut stream);
+    let reason = String::from_utf8_lossy(&payload[2..]).into_owned();
+    assert_eq!((first, &payload[..2]), (0x88, &1008u16.to_be_bytes()[..]));
+    assert!(reason.starts_with("data_held q-1 CANARY e-"), "{reason}");
+    assert!(!String::from_utf8_lossy(&log.lock().unwrap().concat()).contains("Project"));
+    *setup.world.quarantine.said.lock().unwrap() = Some(true);
+    let mut stream = socket(&setup);
+    stream.write_all(&frame(0x81, VALUE.as_bytes())).unwrap();
+    assert_eq!(unframe(&mut stream), (0x81, VALUE.as_bytes().to_vec()));
 }
 
 #[test]

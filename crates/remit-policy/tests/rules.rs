@@ -5,7 +5,7 @@ mod common;
 
 use common::*;
 use remit_core::{
-    AccessRequest, Action, FileKind, Obligation, Pdp, ReasonCode, Resource, TlsMode, Via,
+    AccessRequest, Action, FileKind, ModelApi, Obligation, Pdp, ReasonCode, Resource, TlsMode, Via,
 };
 
 fn table(permissions: &str, rows: &[(AccessRequest, &str)]) {
@@ -277,6 +277,23 @@ fn n2_methods_and_paths_any_rule_that_fits() {
         r#""network": {"egressHosts": [{"host": "a.test", "methods": ["GET"]}, "a.test"]}"#,
         &[(any(), "permit")],
     );
+}
+
+#[test]
+fn n3_a_connection_says_which_model_api_the_host_speaks() {
+    let permissions = r#""network": {"egressHosts": ["api.openai.com", "plain.test", "*.anthropic.com",
+        {"host": "llm.acme.test", "model": "gemini"}]}"#;
+    let speaks = |host: &str| {
+        let decision = ask(&store(permissions), &connect(host, 443));
+        decision.obligations.iter().find_map(|duty| match duty {
+            Obligation::Model(api) => Some(*api),
+            _ => None,
+        })
+    };
+    assert_eq!(speaks("llm.acme.test"), Some(ModelApi::Gemini));
+    assert_eq!(speaks("api.openai.com"), Some(ModelApi::OpenAi));
+    assert_eq!(speaks("api.anthropic.com"), Some(ModelApi::Anthropic));
+    assert_eq!(speaks("plain.test"), None);
 }
 
 #[test]

@@ -81,7 +81,8 @@ pub(crate) fn notices(manifest: &Manifest) -> Vec<String> {
         } else if raw && other {
             let host = shown(&rule.pattern);
             all.push(format!(
-                "{pointer}: protocols other than HTTP pass to {host} unread, `dlp` does not see them"
+                "{pointer}: in other protocols than HTTP, `dlp` sees what goes to {host} as it \
+                 stands; what a program encrypts itself passes unread"
             ));
         }
     }

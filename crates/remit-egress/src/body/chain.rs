@@ -18,6 +18,7 @@ pub(crate) struct Chain {
     stages: Vec<Box<dyn Stage>>,
     tap: Option<Tap>,
     changed: bool,
+    lenient: bool,
 }
 
 /// Coded bytes that go on as they came, once what they hold was let through.
@@ -47,7 +48,15 @@ impl Chain {
             passed: 0,
             coded: coded.stages,
         });
-        Self { exchange, direction, decoder, stages: stages.stages, tap, changed: false }
+        Self {
+            exchange,
+            direction,
+            decoder,
+            stages: stages.stages,
+            tap,
+            changed: false,
+            lenient: false,
+        }
     }
 
     /// Takes the next bytes and gives what goes on.
@@ -55,12 +64,11 @@ impl Chain {
         if let Some(tap) = &mut self.tap {
             through(&mut tap.coded, vec![part.clone()], false)?;
         }
-        let decoded = match &mut self.decoder {
-            None => part.clone(),
-            Some(decoder) => {
-                let decoded = decoder.push(&part).map(Bytes::from);
-                decoded.map_err(|fault| unreadable(&self.exchange, self.direction, fault))?
-            }
+        let plain = self.decoder.is_none() && self.tap.is_none();
+        let decoded = match self.decode(|decoder| decoder.push(&part))? {
+            Some(decoded) => decoded,
+            None if plain => part.clone(),
+            None => return Ok(self.as_it_is(part)),
         };
         self.go_on(part, decoded, false)
     }
@@ -70,14 +78,33 @@ impl Chain {
         if let Some(tap) = &mut self.tap {
             through(&mut tap.coded, Vec::new(), true)?;
         }
-        let decoded = match &mut self.decoder {
-            None => Bytes::new(),
-            Some(decoder) => {
-                let decoded = decoder.finish().map(Bytes::from);
-                decoded.map_err(|fault| unreadable(&self.exchange, self.direction, fault))?
-            }
-        };
+        let decoded = self.decode(Decoder::finish)?.unwrap_or_default();
         self.go_on(Bytes::new(), decoded, true)
+    }
+
+    /// Whether something is kept that somebody may wait for.
+    pub(crate) fn waits(&self) -> bool {
+        self.stages.iter().any(|stage| stage.waits())
+    }
+
+    /// Nothing has come for a while: gives what need not wait any longer.
+    pub(crate) fn idle(&mut self) -> Result<Vec<Bytes>, Stop> {
+        let mut parts = Vec::new();
+        for stage in &mut self.stages {
+            let mut out = Output::default();
+            for part in parts {
+                stage.push(part, &mut out)?;
+            }
+            stage.idle(&mut out);
+            parts = out.parts;
+        }
+        Ok(self.free(parts, false))
+    }
+
+    /// What cannot be decoded goes on as it is: nothing in it would be stopped.
+    pub(crate) const fn lenient(mut self) -> Self {
+        self.lenient = true;
+        self
     }
 
     /// Whether something that went on is not what came in.
@@ -90,19 +117,50 @@ impl Chain {
         let parts = if decoded.is_empty() { Vec::new() } else { vec![decoded] };
         let output = through(&mut self.stages, parts, last)?;
         self.changed |= output.changed;
-        let Some(tap) = &mut self.tap else { return Ok(output.parts) };
-        let count = |parts: &[Bytes]| parts.iter().map(|part| part.len() as u64).sum::<u64>();
-        tap.decoded = tap.decoded.saturating_add(length);
-        tap.passed = tap.passed.saturating_add(count(&output.parts));
-        if !part.is_empty() {
-            tap.waiting.push_back((part, tap.decoded));
+        if let Some(tap) = &mut self.tap {
+            tap.decoded = tap.decoded.saturating_add(length);
+            if !part.is_empty() {
+                tap.waiting.push_back((part, tap.decoded));
+            }
         }
+        Ok(self.free(output.parts, last))
+    }
+
+    /// What goes on once these parts were let through.
+    fn free(&mut self, parts: Vec<Bytes>, last: bool) -> Vec<Bytes> {
+        let Some(tap) = &mut self.tap else { return parts };
+        let count = parts.iter().map(|part| part.len() as u64).sum::<u64>();
+        tap.passed = tap.passed.saturating_add(count);
         let mut free = Vec::new();
         while let Some((part, _)) = tap.waiting.pop_front_if(|(_, end)| *end <= tap.passed || last)
         {
             free.push(part);
         }
-        Ok(free)
+        free
+    }
+
+    /// All that waits, and this: it cannot be decoded.
+    fn as_it_is(&mut self, part: Bytes) -> Vec<Bytes> {
+        let waiting = self.tap.as_mut().map(|tap| std::mem::take(&mut tap.waiting));
+        let waiting = waiting.into_iter().flatten().map(|(part, _)| part);
+        waiting.chain([part]).collect()
+    }
+
+    /// Decodes, where there is something to decode. `None`: it cannot be, and need not.
+    fn decode(
+        &mut self,
+        decode: impl FnOnce(&mut Decoder) -> Result<Vec<u8>, Undecodable>,
+    ) -> Result<Option<Bytes>, Stop> {
+        let Some(decoder) = &mut self.decoder else { return Ok(None) };
+        match decode(decoder) {
+            Ok(decoded) => Ok(Some(decoded.into())),
+            Err(_) if self.lenient => {
+                self.decoder = None;
+                self.stages.clear();
+                Ok(None)
+            }
+            Err(fault) => Err(unreadable(&self.exchange, self.direction, fault)),
+        }
     }
 }
 

@@ -423,4 +423,29 @@ mod tests {
         assert!(of("compress").is_err());
         assert!(of("gzip, gzip, gzip").is_err());
     }
+
+    proptest::proptest! {
+        /// Broken data is an error or something else than was sent, never a panic.
+        #[test]
+        fn hostile_data_breaks_no_decoder(
+            bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..400),
+            at in 0usize..400,
+            step in 1usize..64,
+        ) {
+            let coded = [
+                (Coding::Gzip, gzip(&bytes)),
+                (Coding::Zstd, zstd(&bytes)),
+                (Coding::Deflate, bytes.clone()),
+                (Coding::Brotli, bytes.clone()),
+                (Coding::Zstd, [&[0x28, 0xb5, 0x2f, 0xfd], &bytes[..]].concat()),
+            ];
+            for (coding, mut coded) in coded {
+                let _ = decode(&[coding], &coded, step);
+                if let Some(byte) = coded.get_mut(at) {
+                    *byte ^= 0x55;
+                }
+                let _ = decode(&[coding], &coded, step);
+            }
+        }
+    }
 }

@@ -11,7 +11,7 @@ use super::{
     excerpts, head,
     mask::{Call, Mask, MaskMessages, Outwards, Unmask, UnmaskMessages},
     message::ScanMessages,
-    scan::{Judge, Scan},
+    scan::{Judge, Scan, redact},
 };
 use crate::model::{Masker, Vault, is_signed};
 
@@ -153,6 +153,10 @@ impl Inspector for DataInspector {
         head::headers(&mut judge, &*self.detector, trailers)
     }
 
+    fn raw(&self, exchange: &Arc<Exchange>) -> Stages {
+        self.scan(exchange, Direction::Output, false)
+    }
+
     fn socket(&self, exchange: &Arc<Exchange>) -> Result<Socket, Stop> {
         let masks = self.masks(exchange.model);
         let scan = |direction| ScanMessages {
@@ -172,6 +176,17 @@ impl Inspector for DataInspector {
             socket.down.push(Box::new(UnmaskMessages(self.masker.socket(api))));
         }
         Ok(socket)
+    }
+
+    fn shown(&self, text: &str) -> String {
+        let mut bytes = text.as_bytes().to_vec();
+        let plain = head::unescaped(&bytes);
+        // What hides behind escapes is shown without them, or it could not be taken out.
+        if !self.detector.find(&plain).is_empty() {
+            bytes = plain;
+        }
+        let found = self.detector.find(&bytes);
+        String::from_utf8_lossy(&redact(&bytes, &found)).into_owned()
     }
 
     fn excerpts(&self, payload: &[u8]) -> Vec<Excerpt> {

@@ -41,6 +41,11 @@ impl Exchange {
         Self { guard, question, host, port, method, target, model, released: false, stopped }
     }
 
+    /// Bytes towards an endpoint that are no HTTP.
+    pub(crate) fn raw(guard: Arc<Guard>, question: AccessRequest, endpoint: (Host, u16)) -> Self {
+        Self::new(guard, question, endpoint, (String::new(), String::new()), None)
+    }
+
     /// The same exchange, released by a person.
     pub(crate) fn released(&self) -> Self {
         Self {
@@ -68,7 +73,7 @@ impl Exchange {
         rule: Option<Arc<RuleRef>>,
         detail: String,
     ) -> Result<EventId, Stop> {
-        self.note_as(action(direction), outcome, reason, rule, detail)
+        self.note_as(self.action(direction), outcome, reason, rule, detail)
     }
 
     /// [`Exchange::note`] under another action.
@@ -99,7 +104,7 @@ impl Exchange {
         found: &Findings,
         detail: String,
     ) -> Stop {
-        let mut denial = self.denied(action(direction), reason, rule, detail);
+        let mut denial = self.denied(self.action(direction), reason, rule, detail);
         denial.data = data(found, None);
         Stop::Refused(Box::new(denial))
     }
@@ -149,6 +154,15 @@ impl Exchange {
         self.question.resource.describe()
     }
 
+    /// What the records are about.
+    const fn action(&self, direction: Direction) -> Action {
+        match (self.question.action, direction) {
+            (Action::Connect, _) => Action::Connect,
+            (_, Direction::Output) => Action::HttpRequest,
+            (_, Direction::Input) => Action::HttpResponse,
+        }
+    }
+
     fn question(&self, action: Action, detail: String) -> AccessRequest {
         let mut question = self.question.clone();
         question.action = action;
@@ -160,11 +174,4 @@ impl Exchange {
 fn data(found: &Findings, ticket: Option<String>) -> Option<Box<DataDenial>> {
     let classes: Vec<DataClass> = found.iter().map(|(class, _)| class.clone()).collect();
     (!classes.is_empty()).then(|| Box::new(DataDenial { classes, ticket }))
-}
-
-const fn action(direction: Direction) -> Action {
-    match direction {
-        Direction::Output => Action::HttpRequest,
-        Direction::Input => Action::HttpResponse,
-    }
 }

@@ -203,4 +203,10 @@ impl MessageStage for UnmaskMessages {
         out.extend(restored.into_iter().map(|data| Message { kind, data: data.into() }));
         Ok(())
     }
+
+    fn finish(&mut self, out: &mut Vec<Message>) {
+        let kind = MessageKind::Text;
+        let rest = self.0.finish().into_iter();
+        out.extend(rest.map(|data| Message { kind, data: data.into() }));
+    }
 }

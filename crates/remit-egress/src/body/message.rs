@@ -37,6 +37,9 @@ pub trait MessageStage: Send {
     /// # Errors
     /// [`Stop`]: the socket is closed.
     fn message(&mut self, message: Message, out: &mut Vec<Message>) -> Result<(), Stop>;
+
+    /// The socket is closed: writes what was kept.
+    fn finish(&mut self, _: &mut Vec<Message>) {}
 }
 
 /// What the messages of a WebSocket pass.
@@ -58,7 +61,7 @@ impl MessageStage for ScanMessages {
     fn message(&mut self, mut message: Message, out: &mut Vec<Message>) -> Result<(), Stop> {
         let findings = self.detector.find(&message.data);
         for reading in readings(&message.data) {
-            let mut hidden = self.detector.find(&reading);
+            let mut hidden = reading.search(&*self.detector);
             for known in &findings {
                 if let Some(at) = hidden.iter().position(|one| one.class == known.class) {
                     hidden.remove(at);

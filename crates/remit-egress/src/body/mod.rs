@@ -50,6 +50,15 @@ pub trait Stage: Send {
     /// # Errors
     /// [`Stop`], as for [`Stage::push`].
     fn finish(&mut self, out: &mut Output) -> Result<(), Stop>;
+
+    /// Whether bytes are kept only because they may begin a finding.
+    fn waits(&self) -> bool {
+        false
+    }
+
+    /// Nothing has come for a while, and somebody may wait for what is kept: lets it go on, and
+    /// stops the rest if it turns out to be a finding after all.
+    fn idle(&mut self, _: &mut Output) {}
 }
 
 /// What a stage lets go on.
@@ -183,11 +192,17 @@ pub trait Inspector: Send + Sync {
         trailers: &mut HeaderMap,
     ) -> Result<(), Stop>;
 
+    /// What bytes pass that are no HTTP, towards the server.
+    fn raw(&self, exchange: &Arc<Exchange>) -> Stages;
+
     /// What the messages of a WebSocket pass.
     ///
     /// # Errors
     /// [`Stop`], where they cannot be looked into.
     fn socket(&self, exchange: &Arc<Exchange>) -> Result<Socket, Stop>;
+
+    /// A text of the head for the person who decides: what is sensitive in it is its class.
+    fn shown(&self, text: &str) -> String;
 
     /// What is sensitive in a payload that is held, for the person who decides.
     fn excerpts(&self, payload: &[u8]) -> Vec<Excerpt>;

@@ -159,6 +159,8 @@ pub(super) struct Scan {
     judge: Judge,
     detector: Arc<dyn Detector>,
     kept: BytesMut,
+    /// Bytes at the front of `kept` that have gone on: somebody waited for them.
+    gone: usize,
     past: BytesMut,
     /// Whether a finding may have to be stopped: its first bytes then wait for its last.
     stops: bool,
@@ -174,7 +176,7 @@ impl Scan {
         events: bool,
     ) -> Self {
         let (kept, past) = (BytesMut::new(), BytesMut::new());
-        Self { judge, detector, kept, past, stops, events }
+        Self { judge, detector, kept, gone: 0, past, stops, events }
     }
 
     /// Nothing needs to be stopped: bytes go on at once, and only copies of the last are kept.
@@ -202,13 +204,22 @@ impl Scan {
         // One that begins there may still become a longer one.
         findings.retain(|finding| finding.range.start < decided);
         self.look_behind_escapes(&findings)?;
-        let replaced = self.judge.decide(&findings)?;
+        let mut replaced = self.judge.decide(&findings)?;
+        if replaced.first().is_some_and(|finding| finding.range.start < self.gone) {
+            return Err(self.judge.unreplaceable(&replaced));
+        }
         let last = findings.last().map_or(0, |finding| finding.range.end);
         let text = self.kept.split_to(decided.max(last)).freeze();
         self.remember(&text);
+        let gone = self.gone.min(text.len());
+        self.gone = self.gone.saturating_sub(gone);
+        let text = text.slice(gone..);
         if replaced.is_empty() {
             out.pass(text);
         } else {
+            for Finding { range, .. } in &mut replaced {
+                *range = range.start.saturating_sub(gone)..range.end.saturating_sub(gone);
+            }
             out.put(redact(&text, &replaced).into());
         }
         Ok(())
@@ -219,7 +230,7 @@ impl Scan {
     fn look_behind_escapes(&mut self, plain: &[Finding]) -> Result<(), Stop> {
         let text = [&self.past[..], &self.kept].concat();
         for reading in readings(&text) {
-            let mut hidden = self.detector.find(&reading);
+            let mut hidden = reading.search(&*self.detector);
             for known in self.detector.find(&text).iter().chain(plain) {
                 if let Some(at) = hidden.iter().position(|one| one.class == known.class) {
                     hidden.remove(at);
@@ -260,18 +271,49 @@ impl Stage for Scan {
         }
         self.judge.record()
     }
+
+    fn waits(&self) -> bool {
+        self.stops && self.kept.len() > self.gone
+    }
+
+    fn idle(&mut self, out: &mut Output) {
+        if self.waits() {
+            out.pass(Bytes::copy_from_slice(self.kept.get(self.gone..).unwrap_or_default()));
+            self.gone = self.kept.len();
+        }
+    }
 }
 
-/// What a text stands for where it has escapes: of JSON (RFC 8259, 7), and of URLs and forms.
-pub(super) fn readings(text: &[u8]) -> Vec<Vec<u8>> {
+/// Another way to read a text.
+pub(super) struct Reading {
+    pub(super) text: Vec<u8>,
+    /// Shorter findings stand there by chance.
+    least: usize,
+}
+
+impl Reading {
+    pub(super) fn search(&self, detector: &dyn Detector) -> Vec<Finding> {
+        let mut found = detector.find(&self.text);
+        found.retain(|finding| finding.range.len() >= self.least);
+        found
+    }
+}
+
+/// What a text stands for: without the escapes of JSON (RFC 8259, 7), without those of URLs and
+/// forms, and without the line breaks of encodings (RFC 2045, 6.8).
+pub(super) fn readings(text: &[u8]) -> Vec<Reading> {
     let mut all = Vec::new();
     if text.contains(&b'\\') {
-        all.push(unslashed(text));
+        all.push(Reading { text: unslashed(text), least: 0 });
     }
     if text.contains(&b'%') || text.contains(&b'+') {
         let plain = super::head::unescaped(text);
         let space = |byte: &u8| if *byte == b'+' { b' ' } else { *byte };
-        all.push(plain.iter().map(space).collect());
+        all.push(Reading { text: plain.iter().map(space).collect(), least: 0 });
+    }
+    if text.contains(&b'\n') {
+        let joined = text.iter().filter(|byte| !byte.is_ascii_whitespace()).copied().collect();
+        all.push(Reading { text: joined, least: LEAST_JOINED });
     }
     all
 }
@@ -321,6 +363,8 @@ fn ends_event(text: &[u8]) -> bool {
 
 /// Bytes that one byte has at most in escapes (`\u0041`).
 const ESCAPED: usize = 6;
+/// Words that stand side by side make no finding of this length.
+const LEAST_JOINED: usize = 16;
 const MOST_PAST: usize = 64 << 10;
 
 #[cfg(test)]
@@ -331,7 +375,8 @@ mod tests {
     fn escapes_are_undone() {
         let read = |text: &str| {
             let all = readings(text.as_bytes());
-            all.iter().map(|one| String::from_utf8_lossy(one).into_owned()).collect::<Vec<_>>()
+            let text = |one: &Reading| String::from_utf8_lossy(&one.text).into_owned();
+            all.iter().map(text).collect::<Vec<_>>()
         };
         assert_eq!(read(r#"a\u0050b\n\"\ud83d\ude00"#), ["aPb\n\"\u{1f600}"]);
         assert_eq!(read("a%20b+c%zz"), ["a b c%zz"]);

@@ -13,7 +13,7 @@ use crate::{
 
 /// Settles what becomes of a held payload. `Ok` only where a person has released this very one,
 /// which is in the trail then.
-pub(super) async fn settle(
+pub(crate) async fn settle(
     inspection: &Arc<Inspection>,
     exchange: &Arc<Exchange>,
     direction: Direction,
@@ -36,7 +36,7 @@ pub(super) async fn settle(
         key,
         action: action.as_str(),
         resource: exchange.resource(),
-        head: shown(exchange, headers),
+        head: shown(inspection, exchange, headers),
         excerpts: inspection.inspector.excerpts(&body),
         body,
         found: held.found.clone(),
@@ -94,7 +94,11 @@ fn key(exchange: &Exchange, direction: Direction, body: &[u8]) -> [u8; 32] {
 }
 
 /// The head for a person: what authenticates is left out.
-fn shown(exchange: &Exchange, headers: &HeaderMap) -> Vec<(String, String)> {
+fn shown(
+    inspection: &Inspection,
+    exchange: &Exchange,
+    headers: &HeaderMap,
+) -> Vec<(String, String)> {
     const SECRET: [&str; 6] = [
         "authorization",
         "cookie",
@@ -110,9 +114,13 @@ fn shown(exchange: &Exchange, headers: &HeaderMap) -> Vec<(String, String)> {
             || ["token", "secret", "key"].iter().any(|word| name.contains(word));
         let value =
             if hidden { "(left out)".into() } else { String::from_utf8_lossy(value.as_bytes()) };
-        (name.to_owned(), value.chars().take(MOST_VALUE).collect())
+        (name.to_owned(), value.into_owned())
     });
-    first.chain(rest).collect()
+    let shown = |(name, value): (String, String)| {
+        let value = inspection.inspector.shown(&value);
+        (name, value.chars().take(MOST_VALUE).collect())
+    };
+    first.chain(rest).map(shown).collect()
 }
 
 const MOST_SHOWN: usize = 64;

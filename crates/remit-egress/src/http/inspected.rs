@@ -28,6 +28,7 @@ use crate::{
     },
     live::Effecting,
     refusal::Fault,
+    ws::Watched,
 };
 
 /// What one inspected request needs on its way.
@@ -68,9 +69,9 @@ impl Way {
             let socket = self.inspection.inspector.socket(&exchange);
             let socket = socket.map_err(|stop| refused(&exchange, Direction::Output, stop))?;
             let request = Request::from_parts(parts, body);
-            let Self { flow, effecting, .. } = self;
-            let socket = Some((socket, exchange));
-            return upgrade::forward(flow, request, Arc::clone(wire), effecting, socket).await;
+            let Self { flow, inspection, effecting } = self;
+            let watched = Some(Watched { socket, exchange, inspection });
+            return upgrade::forward(flow, request, Arc::clone(wire), effecting, watched).await;
         }
         let held = match head {
             Ok(()) => None,
@@ -196,6 +197,9 @@ impl Way {
             }
             recode(&mut parts.headers, Some(whole.length()));
         }
+        if whole.trailers.is_some() {
+            parts.headers.remove(header::CONTENT_LENGTH);
+        }
         whole.share = share;
         whole.tail = Some(Box::new(Tail {
             effecting: Some(Arc::clone(&self.effecting)),
@@ -277,6 +281,9 @@ impl Way {
         if changed {
             recode(&mut parts.headers, Some(whole.length()));
         }
+        if whole.trailers.is_some() {
+            parts.headers.remove(header::CONTENT_LENGTH);
+        }
         whole.share = share;
         whole.tail = Some(Box::new(tail));
         Ok(Response::from_parts(parts, Payload::Whole(Box::new(whole))))
@@ -322,6 +329,9 @@ impl Way {
             };
             match next.map(|frame| frame.map(Frame::into_data)) {
                 None => return Ok(Gathered::All { parts, trailers, share: Some(share) }),
+                Some(Err(_)) if impatient => {
+                    return Err(self.flow.refuse(Fault::malformed("the body broke off")));
+                }
                 Some(Err(error)) => {
                     let (dialer, target) = (&self.flow.engine.dialer, &self.flow.target);
                     return Err(dialer.failed(target, &error.to_string()));
@@ -453,7 +463,10 @@ impl Way {
         begun: Vec<Bytes>,
     ) -> Result<Through, Stop> {
         let length = (!stages.changes).then(|| content_length(matter.headers)).flatten();
+        let records =
+            matter.direction == Direction::Input && self.watch(Direction::Input) == Watch::Records;
         let chain = matter.chain(stages, coded);
+        let chain = if records { chain.lenient() } else { chain };
         let whose = (matter.exchange, matter.direction);
         let inspector = Arc::clone(&self.inspection.inspector);
         let mut through = Through::new(body, begun, chain, whose, inspector)?;

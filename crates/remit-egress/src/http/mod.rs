@@ -27,6 +27,7 @@ pub(crate) use self::{
 pub(crate) use authority::Authority;
 pub(crate) use flow::Flow;
 pub(crate) use head::{Head, HeadError, Target, read_head};
+pub(crate) use holding::settle;
 pub(crate) use payload::Payload;
 pub(crate) use serve::{serve, serve_forward, serve_refusal};
 pub(crate) use wire::Wire;

@@ -186,6 +186,8 @@ impl Body for Payload {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
             }
             Self::Stream { body, .. } => body.size_hint(),
+            // With a length HTTP/1 has no place for trailers.
+            Self::Whole(whole) if whole.trailers.is_some() => SizeHint::default(),
             Self::Whole(whole) => SizeHint::with_exact(whole.length()),
             Self::Through(through) => through.size_hint(),
         }

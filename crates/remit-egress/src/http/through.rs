@@ -5,6 +5,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -12,6 +13,8 @@ use http::HeaderMap;
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 use remit_core::{Direction, ReasonCode};
+
+use tokio::time::{Sleep, sleep};
 
 use super::payload::{BodyError, Tail, conclude};
 use crate::body::{Chain, Exchange, Inspector, Stop};
@@ -30,6 +33,8 @@ pub(crate) struct Through {
     /// What is still to be given out, where that is known from the beginning.
     pub(crate) left: Option<u64>,
     pub(crate) tail: Option<Box<Tail>>,
+    /// When what is kept need not wait any longer.
+    idle: Option<Pin<Box<Sleep>>>,
 }
 
 #[derive(PartialEq, Eq)]
@@ -64,6 +69,7 @@ impl Through {
             state,
             left: None,
             tail,
+            idle: None,
         })
     }
 
@@ -95,7 +101,21 @@ impl Through {
                 conclude(&mut self.tail);
                 return Poll::Ready(None);
             }
-            let passed = match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
+            let polled = match Pin::new(&mut self.body).poll_frame(cx) {
+                Poll::Ready(polled) => {
+                    self.idle = None;
+                    polled
+                }
+                Poll::Pending => {
+                    ready!(self.poll_idle(cx));
+                    match self.chain.idle() {
+                        Ok(parts) => self.ready.extend(parts),
+                        Err(stop) => self.stop(stop),
+                    }
+                    continue;
+                }
+            };
+            let passed = match polled {
                 Some(Err(error)) => {
                     self.state = State::Stopped;
                     return Poll::Ready(Some(Err(error.into())));
@@ -111,6 +131,17 @@ impl Through {
                 Err(stop) => self.stop(stop),
             }
         }
+    }
+
+    /// Ready when nothing has come for a while and something is kept.
+    fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if !self.chain.waits() {
+            return Poll::Pending;
+        }
+        let idle = self.idle.get_or_insert_with(|| Box::pin(sleep(IDLE)));
+        ready!(idle.as_mut().poll(cx));
+        self.idle = None;
+        Poll::Ready(())
     }
 
     fn end(&mut self, trailers: Option<HeaderMap>) -> Result<Vec<Bytes>, Stop> {
@@ -137,3 +168,6 @@ impl Through {
         self.exchange.stop(stop);
     }
 }
+
+/// How long bytes wait that may begin a finding, while nothing more comes.
+const IDLE: Duration = Duration::from_millis(100);

@@ -16,9 +16,8 @@ use super::{
     wire::Wire,
 };
 use crate::{
-    body::{Exchange, Socket},
     live::Effecting,
-    ws,
+    ws::{self, Watched},
 };
 
 /// Whether an HTTP/1 request asks for a WebSocket; the strict reader saw the same.
@@ -40,7 +39,7 @@ pub(crate) async fn forward(
     mut request: Request<Incoming>,
     wire: Arc<Wire>,
     effecting: Arc<Effecting>,
-    inspected: Option<(Socket, Arc<Exchange>)>,
+    watched: Option<Watched>,
 ) -> Result<Response<Payload>, Denial> {
     let agent = hyper::upgrade::on(&mut request);
     let (mut parts, body) = request.into_parts();
@@ -48,7 +47,7 @@ pub(crate) async fn forward(
     parts.headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
     parts.headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
     let key = parts.headers.get(header::SEC_WEBSOCKET_KEY).cloned();
-    if inspected.is_some() {
+    if watched.is_some() {
         // What is compressed could not be looked into.
         parts.headers.remove(header::SEC_WEBSOCKET_EXTENSIONS);
     }
@@ -79,7 +78,7 @@ pub(crate) async fn forward(
     parts.headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
     parts.headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
     wire.settle_upgrade(true);
-    tokio::spawn(relay(Arc::clone(&flow), agent, server, effecting, inspected));
+    tokio::spawn(relay(Arc::clone(&flow), agent, server, effecting, watched));
     Ok(Response::from_parts(parts, Payload::Full(None)))
 }
 
@@ -88,13 +87,13 @@ async fn relay(
     agent: OnUpgrade,
     server: OnUpgrade,
     effecting: Arc<Effecting>,
-    inspected: Option<(Socket, Arc<Exchange>)>,
+    watched: Option<Watched>,
 ) {
     let relaying = async {
         let (Ok(agent), Ok(server)) = tokio::join!(agent, server) else { return };
         let (mut agent, mut server) = (TokioIo::new(agent), TokioIo::new(server));
-        if let Some((socket, exchange)) = inspected {
-            return ws::relay(exchange, socket, agent, server).await;
+        if let Some(watched) = watched {
+            return ws::relay(watched, agent, server).await;
         }
         let _ = copy_bidirectional_with_sizes(&mut agent, &mut server, BUFFER, BUFFER).await;
     };

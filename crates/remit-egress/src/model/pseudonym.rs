@@ -142,6 +142,14 @@ mod tests {
     }
 
     #[test]
+    fn a_dash_at_the_beginning_hides_no_pseudonym() {
+        for before in ["-", "a-", "RC-FINAL about ", "--", "é-"] {
+            let text = format!("{before}PII-");
+            assert_eq!(next_prefix(text.as_bytes(), 0), Some(before.len()), "{text}");
+        }
+    }
+
+    #[test]
     fn a_pseudonym_is_read_where_it_stands() {
         let text = one("EMAIL", 7);
         assert!(text.starts_with(b"PII-E"));

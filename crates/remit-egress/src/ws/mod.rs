@@ -5,4 +5,4 @@ mod frame;
 mod reader;
 mod relay;
 
-pub(crate) use relay::relay;
+pub(crate) use relay::{Watched, relay};

@@ -183,4 +183,25 @@ mod tests {
         many.extend([0x00, 0].repeat(MOST_FRAGMENTS + 1));
         assert_eq!(code(From::Server, &many), Some(1009), "endless fragments");
     }
+
+    proptest::proptest! {
+        /// How the bytes are cut changes nothing, and nothing panics.
+        #[test]
+        fn any_bytes_are_read_in_one_way(
+            bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200),
+            client: bool,
+        ) {
+            let from = if client { From::Client } else { From::Server };
+            let whole = || {
+                let mut reader = Reader::new(from);
+                reader.buffer.extend_from_slice(&bytes);
+                let mut all = Vec::new();
+                while let Some(said) = reader.next()? {
+                    all.push(said);
+                }
+                Ok::<_, Fault>(all)
+            };
+            proptest::prop_assert_eq!(read(from, &bytes), whole());
+        }
+    }
 }

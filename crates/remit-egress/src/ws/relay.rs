@@ -3,6 +3,7 @@
 use std::{io, pin::pin, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
+use http::HeaderMap;
 use remit_core::{Denial, Direction, ReasonCode};
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, split},
@@ -13,22 +14,28 @@ use super::{
     frame::{Fault, From, Opcode, put},
     reader::{Reader, Said},
 };
-use crate::body::{Exchange, Findings, Held, Message, MessageKind, MessageStage, Socket, Stop};
+use crate::{
+    Inspection,
+    body::{Exchange, Findings, Held, Message, MessageKind, MessageStage, Socket, Stop},
+    http::settle,
+};
 
 /// Relays until one side closes, a message is stopped, or a side breaks the protocol: both are
 /// then told why.
-pub(crate) async fn relay<A, S>(exchange: Arc<Exchange>, socket: Socket, agent: A, server: S)
+pub(crate) async fn relay<A, S>(watched: Watched, agent: A, server: S)
 where
     A: AsyncRead + AsyncWrite + Unpin,
     S: AsyncRead + AsyncWrite + Unpin,
 {
+    let Watched { socket, exchange, inspection } = watched;
+    let case = Case { exchange, inspection };
     let (mut from_agent, mut to_agent) = split(agent);
     let (mut from_server, mut to_server) = split(server);
     let mut up = Way::new(From::Client, Direction::Output, socket.up);
     let mut down = Way::new(From::Server, Direction::Input, socket.down);
     let ended = {
-        let mut upwards = pin!(up.run(&exchange, &mut from_agent, &mut to_server));
-        let mut downwards = pin!(down.run(&exchange, &mut from_server, &mut to_agent));
+        let mut upwards = pin!(up.run(&case, &mut from_agent, &mut to_server));
+        let mut downwards = pin!(down.run(&case, &mut from_server, &mut to_agent));
         let (first, upwards_first) = tokio::select! {
             ended = &mut upwards => (ended, true),
             ended = &mut downwards => (ended, false),
@@ -58,6 +65,19 @@ where
     let _ = timeout(FAREWELL, ends).await;
 }
 
+/// A socket that is looked into.
+pub(crate) struct Watched {
+    pub(crate) socket: Socket,
+    pub(crate) exchange: Arc<Exchange>,
+    pub(crate) inspection: Arc<Inspection>,
+}
+
+/// What both directions need to know.
+struct Case {
+    exchange: Arc<Exchange>,
+    inspection: Arc<Inspection>,
+}
+
 /// Why the relay ends.
 enum End {
     Io,
@@ -85,7 +105,7 @@ impl Way {
     }
 
     /// Passes on what comes, up to the close or the end of the stream.
-    async fn run<R, W>(&mut self, exchange: &Exchange, from: &mut R, to: &mut W) -> Result<(), End>
+    async fn run<R, W>(&mut self, case: &Case, from: &mut R, to: &mut W) -> Result<(), End>
     where
         R: AsyncRead + Unpin,
         W: AsyncWrite + Unpin,
@@ -95,24 +115,21 @@ impl Way {
             if !matches!(from.read_buf(&mut self.reader.buffer).await, Ok(1..)) {
                 return Err(End::Io);
             }
-            self.step(exchange, to).await?;
+            self.step(case, to).await?;
         }
         Ok(())
     }
 
     /// Passes on what has come whole.
-    async fn step<W: AsyncWrite + Unpin>(
-        &mut self,
-        exchange: &Exchange,
-        to: &mut W,
-    ) -> Result<(), End> {
+    async fn step<W: AsyncWrite + Unpin>(&mut self, case: &Case, to: &mut W) -> Result<(), End> {
         loop {
             let said = match self.reader.next() {
                 Ok(Some(said)) => said,
                 Ok(None) => break,
                 Err(fault) => {
                     let (reason, nothing) = (ReasonCode::MalformedRequest, Findings::default());
-                    exchange.refuse(self.direction, reason, None, &nothing, fault.to_string());
+                    let (way, exchange) = (self.direction, &case.exchange);
+                    exchange.refuse(way, reason, None, &nothing, fault.to_string());
                     return Err(End::Fault(fault));
                 }
             };
@@ -120,20 +137,20 @@ impl Way {
             if self.closed {
                 continue;
             }
-            let out = self.judge(exchange, said).map_err(End::Fault)?;
+            let out = self.judge(case, said).await.map_err(End::Fault)?;
             to.write_all(&out).await?;
         }
         Ok(to.flush().await?)
     }
 
     /// The frames that go on.
-    fn judge(&mut self, exchange: &Exchange, said: Said) -> Result<BytesMut, Fault> {
+    async fn judge(&mut self, case: &Case, said: Said) -> Result<BytesMut, Fault> {
         let mut out = BytesMut::new();
         let control = |data| Message { kind: MessageKind::Control, data };
         match said {
             Said::Message { text, data } => {
                 let kind = if text { MessageKind::Text } else { MessageKind::Binary };
-                for message in self.pass(exchange, Message { kind, data })? {
+                for message in self.pass(case, Message { kind, data }).await? {
                     let opcode = match message.kind {
                         MessageKind::Text => Opcode::Text,
                         _ => Opcode::Binary,
@@ -142,12 +159,15 @@ impl Way {
                 }
             }
             Said::Control(opcode, data) => {
-                for message in self.pass(exchange, control(data))? {
+                for message in self.pass(case, control(data)).await? {
                     put(&mut out, opcode, &message.data, mask(self.from));
                 }
             }
             Said::Close(code, reason) => {
-                let passed = self.pass(exchange, control(reason))?;
+                for message in self.rest() {
+                    put(&mut out, Opcode::Text, &message.data, mask(self.from));
+                }
+                let passed = self.pass(case, control(reason)).await?;
                 self.closed = true;
                 let reason = passed.first().map_or_else(Bytes::new, |one| one.data.clone());
                 match code {
@@ -161,26 +181,52 @@ impl Way {
         Ok(out)
     }
 
-    fn pass(&mut self, exchange: &Exchange, message: Message) -> Result<Vec<Message>, Fault> {
-        let mut messages = vec![message];
-        for stage in &mut self.stages {
-            let mut out = Vec::new();
-            for message in messages {
-                stage
-                    .message(message, &mut out)
-                    .map_err(|stop| closing(exchange, self.direction, stop))?;
-            }
-            messages = out;
-        }
-        Ok(messages)
+    /// The messages that go on in place of one. One that must wait for a person passes once they
+    /// have released this very one.
+    async fn pass(&mut self, case: &Case, message: Message) -> Result<Vec<Message>, Fault> {
+        let Case { exchange, inspection } = case;
+        let way = self.direction;
+        let held = match through(&mut self.stages, message.clone()) {
+            Ok(messages) => return Ok(messages),
+            Err(Stop::Held(held)) if message.kind != MessageKind::Control => held,
+            Err(stop) => return Err(closing(exchange, way, stop)),
+        };
+        let (none, body) = (HeaderMap::new(), message.data.to_vec());
+        settle(inspection, exchange, way, &none, held, body)
+            .await
+            .map_err(|denial| Fault { code: 1008, reason: told(&denial) })?;
+        let released = Arc::new(exchange.released());
+        let socket = inspection.inspector.socket(&released);
+        let socket = socket.map_err(|stop| closing(exchange, way, stop))?;
+        let mut stages = if way == Direction::Output { socket.up } else { socket.down };
+        through(&mut stages, message).map_err(|stop| closing(exchange, way, stop))
     }
+
+    /// What stages still keep, at the end.
+    fn rest(&mut self) -> Vec<Message> {
+        let mut out = Vec::new();
+        self.stages.iter_mut().for_each(|stage| stage.finish(&mut out));
+        out
+    }
+}
+
+fn through(stages: &mut [Box<dyn MessageStage>], message: Message) -> Result<Vec<Message>, Stop> {
+    let mut messages = vec![message];
+    for stage in stages {
+        let mut out = Vec::new();
+        for message in messages {
+            stage.message(message, &mut out)?;
+        }
+        messages = out;
+    }
+    Ok(messages)
 }
 
 /// The close that tells why a message is stopped (1008: it violates a policy).
 fn closing(exchange: &Exchange, direction: Direction, stop: Stop) -> Fault {
     let stop = match stop {
         Stop::Held(Held { found, rule }) => {
-            let detail = format!("{found}; a message of a socket cannot be held");
+            let detail = format!("{found}; this part of a socket cannot be held");
             exchange.refuse(direction, ReasonCode::DataBlocked, rule, &found, detail)
         }
         refused @ Stop::Refused(_) => refused,
@@ -195,8 +241,10 @@ fn closing(exchange: &Exchange, direction: Direction, stop: Stop) -> Fault {
 fn told(denial: &Denial) -> String {
     let classes = denial.data.iter().flat_map(|data| &data.classes);
     let classes: Vec<&str> = classes.map(remit_core::DataClass::as_str).take(4).collect();
-    let code = denial.reason.as_str();
-    format!("{code} {} {}", classes.join(","), denial.event)
+    let ticket = denial.data.as_ref().and_then(|data| data.ticket.clone()).unwrap_or_default();
+    let parts = [denial.reason.as_str(), &ticket, &classes.join(","), &denial.event.to_string()];
+    let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+    parts.join(" ")
 }
 
 fn close(out: &mut BytesMut, code: u16, reason: &str, mask: Option<[u8; 4]>) {

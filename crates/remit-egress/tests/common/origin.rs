@@ -286,7 +286,7 @@ fn accept_for(key: &[u8]) -> String {
     base64::engine::general_purpose::STANDARD.encode(digest)
 }
 
-struct Channel<T>(tokio::sync::mpsc::Receiver<T>);
+pub struct Channel<T>(tokio::sync::mpsc::Receiver<T>);
 
 impl<T> futures_core::Stream for Channel<T> {
     type Item = T;
@@ -299,7 +299,7 @@ impl<T> futures_core::Stream for Channel<T> {
     }
 }
 
-fn futures_lite<T>(items: Vec<T>) -> Channel<T> {
+pub fn futures_lite<T>(items: Vec<T>) -> Channel<T> {
     let (sender, receiver) = tokio::sync::mpsc::channel(items.len().max(1));
     for item in items {
         let _ = sender.try_send(item);

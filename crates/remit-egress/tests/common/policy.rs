@@ -12,8 +12,8 @@ use std::{
 
 use remit_core::{
     AccessRequest, AddressRule, AuditError, AuditSink, Clock, CorrelationId, Decision, Durability,
-    Guard, GuardPorts, HostPattern, NoApprover, Obligation, Outcome, Pdp, ReasonCode, Record,
-    Resource, RuleRef, RuleSource, SessionContext, SessionId, Timestamp, TlsMode,
+    Guard, GuardPorts, HostPattern, ModelApi, NoApprover, Obligation, Outcome, Pdp, ReasonCode,
+    Record, Resource, RuleRef, RuleSource, SessionContext, SessionId, Timestamp, TlsMode,
 };
 
 #[derive(Clone, Debug)]
@@ -27,6 +27,7 @@ pub struct Rule {
     pub methods: Option<Vec<String>>,
     pub paths: Option<Vec<String>>,
     pub until: Option<Timestamp>,
+    pub model: Option<ModelApi>,
 }
 
 impl Rule {
@@ -41,7 +42,13 @@ impl Rule {
             methods: None,
             paths: None,
             until: None,
+            model: None,
         }
+    }
+
+    pub fn model(mut self, api: ModelApi) -> Self {
+        self.model = Some(api);
+        self
     }
 
     pub fn paths(mut self, paths: &[&str]) -> Self {
@@ -136,6 +143,9 @@ impl Pdp for FakePdp {
                         local_only: false,
                     },
                 ));
+                if let Some(api) = rule.model {
+                    decision = decision.with(Obligation::Model(api));
+                }
             }
             Resource::Http { port, method, path, .. } => {
                 if !rule.ports.contains(port) {

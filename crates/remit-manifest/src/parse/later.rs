@@ -164,6 +164,7 @@ fn rules(cursor: &mut Cursor<'_>, item: &Item<'_, '_>, inputs: bool) -> Vec<Data
     ];
     let expected = "\"allow\", \"alert\", \"mask\", \"redact\", \"quarantine\" or \"block\"";
     let mut rules = Vec::new();
+    // A contradiction with the hosts points here.
     cursor.at(item);
     for (key, item) in cursor.map(item).unwrap_or_default() {
         let class = cursor.class(&item, key);

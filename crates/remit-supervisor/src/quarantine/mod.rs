@@ -12,7 +12,7 @@ mod seal;
 mod shelf;
 
 pub use item::{HeldItem, ItemState};
-pub use people::{Decided, QuarantineError, decide, list, show};
+pub use people::{Decided, Opened, QuarantineError, decide, list, show};
 pub(crate) use shelf::Shelf;
 
 use std::{fmt, str::FromStr, time::Duration};

@@ -8,6 +8,7 @@ use remit_core::{
     ReasonCode, Record, Timestamp,
 };
 use remit_egress::Excerpt;
+use serde::Serialize;
 
 use super::{
     Ticket,
@@ -71,27 +72,36 @@ pub fn list(home: &RemitHome) -> Result<Vec<HeldItem>, QuarantineError> {
     Ok(all)
 }
 
-/// One item: what is known of it, its head, and its findings with what stands around them.
+/// A held payload, opened.
+#[derive(Clone, Debug, Serialize)]
+pub struct Opened {
+    /// What is known of it.
+    #[serde(flatten)]
+    pub item: HeldItem,
+    /// Method with target, then headers; none where it was rejected.
+    pub head: Vec<(String, String)>,
+    /// Findings with what stands around them; the findings themselves are their classes.
+    pub findings: Vec<Excerpt>,
+}
+
+/// Opens one item.
 ///
 /// # Errors
 /// [`QuarantineError`].
-pub fn show(
-    home: &RemitHome,
-    ticket: &Ticket,
-) -> Result<(HeldItem, Vec<(String, String)>, Vec<Excerpt>), QuarantineError> {
+pub fn show(home: &RemitHome, ticket: &Ticket) -> Result<Opened, QuarantineError> {
     let item = find(home, ticket)?;
     let files = Files::of(&home.quarantine, ticket);
     let sealed = match fs::read(&files.sealed) {
         Ok(sealed) => sealed,
         // What was rejected is kept as a fact only.
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return Ok((item, Vec::new(), Vec::new()));
+            return Ok(Opened { item, head: Vec::new(), findings: Vec::new() });
         }
         Err(error) => return Err(error.into()),
     };
     let plain = SealKey::load_or_create(&home.config)?.open(ticket, &sealed)?;
-    let inside = inside(&plain)?;
-    Ok((item, inside.head, inside.excerpts))
+    let Inside { head, excerpts: findings } = inside(&plain)?;
+    Ok(Opened { item, head, findings })
 }
 
 fn inside(plain: &[u8]) -> io::Result<Inside> {

@@ -3,9 +3,8 @@
 use remit_core::Clock as _;
 use remit_supervisor::{
     SystemClock,
-    quarantine::{Decided, HeldItem, Ticket, decide, list as held, show as open},
+    quarantine::{Decided, HeldItem, Opened, Ticket, decide, list as held, show as open},
 };
-use serde_json::json;
 
 use crate::{
     cli::{Format, QuarantineCommand, QuarantineShowArguments, ReleaseArguments},
@@ -55,15 +54,12 @@ fn list(format: Format) -> Result<i32, Failure> {
 }
 
 fn show(arguments: &QuarantineShowArguments) -> Result<i32, Failure> {
-    let (item, head, excerpts) = open(&place::home(), &arguments.ticket)?;
+    let opened = open(&place::home(), &arguments.ticket)?;
     if arguments.format != Format::Text {
-        let mut value = json!(item);
-        value["version"] = json!(1);
-        value["head"] = json!(head);
-        value["findings"] = json!(excerpts);
-        output::document(&value, arguments.format)?;
+        output::document(&output::versioned(&opened), arguments.format)?;
         return Ok(0);
     }
+    let Opened { item, head, findings } = opened;
     let now = SystemClock.now();
     let rule = item.rule.as_ref().map_or("none", |rule| &rule.pointer);
     let what = match item.action.as_str() {
@@ -91,7 +87,7 @@ fn show(arguments: &QuarantineShowArguments) -> Result<i32, Failure> {
     for (name, value) in &head {
         text.push_str(&format!("> {}: {}\n", output::plain(name), output::plain(value)));
     }
-    for excerpt in &excerpts {
+    for excerpt in &findings {
         text.push_str(&format!("\n{}: {}", excerpt.class, output::plain(&excerpt.text)));
     }
     let ticket = &item.ticket;

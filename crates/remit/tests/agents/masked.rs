@@ -56,13 +56,13 @@ fn masked(agent: Agent, only_post: bool) -> Result<(), Failed> {
     assert!(done.stdout.contains(&format!("{LAST} {NAME}.")), "{done}\n{}", place.journal());
     let proof = place.area().read("work/proof.txt");
     assert_eq!(proof.as_deref(), Some("Ada Lovelace\n"), "the tool wrote the real value: {done}");
-    assert!(place.model_saw(&stand_in), "the model saw the stand-in: {done}");
+    assert!(place.model_saw(&stand_in), "the model saw the pseudonym: {done}");
     for value in [NAME, "Lovelace", CASE] {
         assert!(!place.model_saw(value), "{value} reached the model: {done}");
     }
     let prefix = stand_in.get(..4).unwrap();
-    assert!(!done.stdout.contains(prefix), "a stand-in is left in the output: {done}");
-    assert!(!done.stderr.contains(prefix), "a stand-in is left in the output: {done}");
+    assert!(!done.stdout.contains(prefix), "a pseudonym is left in the output: {done}");
+    assert!(!done.stderr.contains(prefix), "a pseudonym is left in the output: {done}");
     assert_eq!(place.sockets() > 0, agent.has_sockets() && !only_post, "{done}");
 
     let events = session.events();
@@ -79,7 +79,7 @@ fn masking(manifest: ManifestBuilder) -> ManifestBuilder {
     )
 }
 
-/// What stands for the name: an agent's stand-ins are the same in all its sessions.
+/// What stands for the name: an agent's pseudonyms are the same in all its sessions.
 fn pseudonym(area: &Area, authority: &TestAuthority, manifest: &ManifestBuilder) -> String {
     let seen = Arc::new(Mutex::new(String::new()));
     let kept = Arc::clone(&seen);

@@ -56,7 +56,7 @@ fn masked() {
     let seen = model.seen();
     assert_eq!(seen.len(), 4);
     assert!(!saw(&model, NAME) && !saw(&model, "Lovelace"), "{:?}", seen[0]);
-    // The same value has the same stand-in, for the vendor's prompt cache.
+    // The same value has the same pseudonym, for the vendor's prompt cache.
     assert!(seen.iter().all(|one| one.body == seen[0].body), "{seen:?}");
     assert_eq!(seen[0].headers["content-length"], seen[0].body.len().to_string());
     let events = trail::events(&scene.area.remit_home());

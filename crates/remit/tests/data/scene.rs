@@ -1,10 +1,16 @@
 //! A project, a web server, and a manifest with values to look for.
 
-use std::{path::PathBuf, process::Command, time::Duration};
+use std::{
+    io::Read as _,
+    path::PathBuf,
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
 
 use libtest_mimic::Trial;
 use remit_testkit::{
-    Area, Finished, ManifestBuilder, Origin, Session, Site, TestAuthority, remit, run_bounded,
+    Area, Finished, ManifestBuilder, Origin, Session, Site, TestAuthority, program, remit,
+    run_bounded,
 };
 use serde_json::{Value, json};
 
@@ -66,6 +72,34 @@ impl Scene {
 
     pub fn shell(&self, script: &str) -> Finished {
         self.session().shell(script)
+    }
+
+    /// Runs a script and gives its output, and by how much the supervisor has grown from the file
+    /// `ready` on, in MiB.
+    pub fn growth(&self, script: &str) -> (String, u64) {
+        let words = [program("sh").display().to_string(), "-c".into(), script.to_owned()];
+        let mut child =
+            self.session().command(&words).stdout(Stdio::piped()).spawn().expect("remit starts");
+        let rss = |pid: u32| {
+            let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+            let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+            let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+            kib.unwrap_or(0) >> 10
+        };
+        let (mut before, mut peak) = (0, 0);
+        let began = Instant::now();
+        while child.try_wait().expect("it is ours").is_none() {
+            assert!(began.elapsed() < Duration::from_secs(170), "it never ends");
+            std::thread::sleep(Duration::from_millis(20));
+            peak = rss(child.id()).max(peak);
+            if before == 0 && self.area.read("work/ready").is_some() {
+                before = peak;
+            }
+        }
+        assert!(before > 0, "the supervisor was seen");
+        let mut stdout = String::new();
+        child.stdout.take().expect("a pipe").read_to_string(&mut stdout).expect("text");
+        (stdout, peak - before)
     }
 
     /// `remit` from another terminal.

