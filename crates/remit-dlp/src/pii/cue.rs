@@ -1,0 +1,82 @@
+//! What the surroundings say a value is.
+
+use crate::{
+    context::{Columns, Memory, Role, label},
+    text::part,
+};
+
+/// Words count so far before a value.
+const NEAR: usize = 72;
+
+/// Labels that say nothing about what kind of value follows.
+const OPEN: [&str; 32] = [
+    "value", "values", "number", "no", "num", "nr", "text", "content", "data", "input", "home", "work", "main", "primary", "message",
+    "body", "msg", "note", "notes", "line", "q", "query", "args", "arguments", "output", "stdout", "description", "comment", "summary",
+    "details", "office", "private",
+];
+
+/// The surroundings' answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cue {
+    /// They name what was asked for.
+    Yes,
+    /// They name something else.
+    No,
+    /// They say nothing.
+    Silent,
+}
+
+/// A text and what the walk knows about what came before.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Around<'a> {
+    pub(crate) text: &'a [u8],
+    pub(crate) memory: &'a Memory,
+    pub(crate) columns: &'a Columns,
+}
+
+impl Around<'_> {
+    /// Whether the value at `at` is what one of `roles` names.
+    pub(crate) fn cue(&self, at: usize, roles: &[Role]) -> Cue {
+        match self.role(at) {
+            Some(Some(role)) if roles.contains(&role) => Cue::Yes,
+            Some(_) => Cue::No,
+            None => match self.columns.role(self.text, at, roles) {
+                Some(_) => Cue::Yes,
+                None => Cue::Silent,
+            },
+        }
+    }
+
+    /// The role that the surroundings name; `Some(None)`: a label that names something unknown.
+    fn role(&self, at: usize) -> Option<Option<Role>> {
+        if let Some(label) = label(self.text, at) {
+            let within = self.latest(label.name.start, at);
+            if within.is_some() {
+                return Some(within);
+            }
+            let name = part(self.text, label.name.clone()).to_ascii_lowercase();
+            let open = OPEN.iter().any(|word| word.as_bytes() == name.as_slice());
+            if label.field && !open {
+                return Some(None);
+            }
+        }
+        let from = at.saturating_sub(NEAR);
+        let front = part(self.text, from..at);
+        let from = memchr::memrchr(b'\n', front).map_or(from, |found| from + found);
+        self.latest(from, at).map(Some)
+    }
+
+    /// The role of the last word between two places.
+    fn latest(&self, from: usize, at: usize) -> Option<Role> {
+        let roles = Role::ALL.map(|(role, _)| role);
+        self.memory.nearest(&roles, from, at)
+    }
+
+    /// Whether `word` (lower case) stands shortly before `at`, on the same line.
+    pub(crate) fn said(&self, at: usize, word: &[u8]) -> bool {
+        let from = at.saturating_sub(NEAR);
+        let front = part(self.text, from..at);
+        let from = memchr::memrchr(b'\n', front).map_or(0, |found| found + 1);
+        crate::text::mentions(front.get(from..).unwrap_or_default(), word)
+    }
+}
