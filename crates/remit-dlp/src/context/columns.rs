@@ -1,5 +1,7 @@
 //! Tables: the header names the column's values.
 
+use std::ops::Range;
+
 use super::{Role, Word};
 use crate::text::{byte, line, part};
 
@@ -29,8 +31,11 @@ impl Columns {
             if word.start < self.end && self.end > 0 {
                 return;
             }
-            let Some((delimiter, count, start)) = header(text, line.clone()) else { return };
-            *self = Self { start, end: line.end.max(word.end), delimiter, count, roles: Vec::new() };
+            let Some((delimiter, count, header)) = header(text, line) else { return };
+            if word.end > header.end {
+                return;
+            }
+            *self = Self { start: header.start, end: header.end, delimiter, count, roles: Vec::new() };
         }
         let column = count(part(text, self.start..word.start), self.delimiter);
         let cell = (column, word.role);
@@ -45,7 +50,8 @@ impl Columns {
             return None;
         }
         let (start, whole) = self.row(text, at)?;
-        if count(part(text, whole), self.delimiter).abs_diff(self.count) > 1 {
+        // A cell between quotes may hold one more.
+        if !(self.count..=self.count + 1).contains(&count(part(text, whole), self.delimiter)) {
             return None;
         }
         let column = count(part(text, start..at), self.delimiter);
@@ -54,7 +60,7 @@ impl Columns {
     }
 
     /// The row around `at`: where it starts, and all of it.
-    fn row(&self, text: &[u8], at: usize) -> Option<(usize, std::ops::Range<usize>)> {
+    fn row(&self, text: &[u8], at: usize) -> Option<(usize, Range<usize>)> {
         let line = line(text, at);
         let front = part(text, line.start..at);
         // A tuple of SQL, or the line.
@@ -93,9 +99,9 @@ impl Columns {
     }
 }
 
-/// The delimiter, how often it stands there, and where the columns start, when a line is a header:
+/// The delimiter, how often it stands there, and where the columns are, when a line is a header:
 /// several names, nothing that looks like data.
-fn header(text: &[u8], range: std::ops::Range<usize>) -> Option<(u8, usize, usize)> {
+fn header(text: &[u8], range: Range<usize>) -> Option<(u8, usize, Range<usize>)> {
     let whole = part(text, range.clone());
     let insert = crate::text::mentions(whole.get(..32.min(whole.len()))?, b"insert into");
     let (mut start, mut cells) = (range.start, whole);
@@ -112,9 +118,11 @@ fn header(text: &[u8], range: std::ops::Range<usize>) -> Option<(u8, usize, usiz
         .max_by_key(|delimiter| count(cells, *delimiter))?;
     let count = count(cells, delimiter);
     let names = cells.split(|byte| *byte == delimiter).all(is_name);
+    // A list in a program is indented, or goes on.
+    let listed = matches!(delimiter, b',' | b';') && !insert && (whole.first().is_some_and(u8::is_ascii_whitespace) || cells.trim_ascii_end().last() == Some(&delimiter));
     // One comma is a sentence's as well.
     let least = if delimiter == b',' && cells.contains(&b' ') { 2 } else { 1 };
-    (count >= least && names).then_some((delimiter, count, start))
+    (count >= least && names && !listed).then(|| (delimiter, count, start..start + cells.len()))
 }
 
 /// A column's name: short, without numbers at its start, few words.

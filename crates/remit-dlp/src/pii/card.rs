@@ -78,6 +78,8 @@ fn judge(around: &Around<'_>, number: &Number, part: Part<'_>, from: usize) -> O
         _ if number.embedded || loose || single && number.groups() > 1 && (from > 0 || around.text.get(range.end) == Some(&b'.')) => return None,
         Cue::No if single => return None,
         Cue::No | Cue::Silent if spaced => 85,
+        // Long numbers are everywhere; in a sentence they are something.
+        _ if !around.worded(range.start) || digits.first() == Some(&2) => return None,
         _ => 65,
     };
     let next = around.text.get(range.end).copied().unwrap_or(0);

@@ -46,6 +46,10 @@ pub(crate) fn find(around: &Around<'_>, at: usize) -> Option<Hit> {
     if embedded && before(text, start) != b',' || dial.digits.iter().all(|digit| Some(digit) == dial.digits.first()) {
         return None;
     }
+    // An address, a version.
+    if dial.marks == b'.' && dial.groups.len() == 4 && dial.groups.iter().all(|group| *group <= 3) {
+        return None;
+    }
     let cue = around.cue(start, &[Role::Phone]);
     let laid_out = layout(&dial);
     match cue {
@@ -73,10 +77,16 @@ fn dial(text: &[u8], at: usize) -> Option<Dial> {
     let (mut open, mut bracket, mut marks) = (bracket_first, bracket_first, 0_u8);
     let mut length = 0;
     let mut gap = 0;
+    // A mark counts once digits follow it: a sentence's end does not.
+    let mut mark = 0_u8;
     loop {
         let here = byte(text, place);
         match here {
             b'0'..=b'9' => {
+                if mark != 0 {
+                    marks = if marks == 0 || marks == mark { mark } else { b'x' };
+                    mark = 0;
+                }
                 digits.push(here);
                 length += 1;
                 gap = 0;
@@ -101,7 +111,7 @@ fn dial(text: &[u8], at: usize) -> Option<Dial> {
                     }
                     open = false;
                 } else if here != b' ' {
-                    marks = if marks == 0 || marks == here { here } else { b'x' };
+                    mark = here;
                 }
                 gap += 1;
             }

@@ -24,7 +24,9 @@ pub(crate) fn judge(text: &[u8], name: &Name, value: &Value) -> Option<u8> {
     if content.len() < 3 || is_template(content) || is_expression(text, value, content) {
         return None;
     }
-    // The name itself is no value: `password: password1`.
+    if value.style == Style::Listed && !content.iter().any(u8::is_ascii_digit) {
+        return None;
+    }
     match name.role {
         Role::Password => password(content, value.style),
         Role::Pin => pin(content),
@@ -66,7 +68,7 @@ fn password(value: &[u8], style: Style) -> Option<u8> {
     }
     let random = cost(value) >= RANDOM_BITS;
     match style {
-        Style::Quoted | Style::Config | Style::Argument => {
+        Style::Quoted | Style::Config | Style::Argument | Style::Listed => {
             if known {
                 // `correct-horse-battery-staple`.
                 let phrase = words(value).filter(|word| word.len() > 2).count() >= 4 && traits.upper == 0 && traits.hyphens >= 3;
@@ -107,7 +109,7 @@ fn secret(value: &[u8], style: Style, compound: bool) -> Option<u8> {
     let dense = traits.digits * 12 >= value.len() && traits.lower + traits.upper > 0 || traits.kinds() >= 3;
     let random = cost(value) >= RANDOM_BITS;
     let limit = match style {
-        Style::Quoted | Style::Config | Style::Argument => 8,
+        Style::Quoted | Style::Config | Style::Argument | Style::Listed => 8,
         Style::Prose => 12,
         Style::Code => 16,
     };
@@ -199,7 +201,7 @@ pub(crate) fn cost(value: &[u8]) -> f32 {
 
 /// Whether a program computes the value instead of saying it.
 fn is_expression(text: &[u8], value: &Value, content: &[u8]) -> bool {
-    if value.style == Style::Quoted {
+    if matches!(value.style, Style::Quoted | Style::Listed) {
         return content.starts_with(b"os.environ") || content.starts_with(b"process.env");
     }
     let next = byte(text, value.range.end);

@@ -62,6 +62,14 @@ impl Format {
         if let Some(Piece::Run { class: 't' | 'p', .. }) = self.rest.last() {
             end -= part(text, start..end).iter().rev().take_while(|byte| **byte == b'.').count();
         }
+        // A value of a fixed length that goes on is another thing.
+        if let Some(Piece::Run { class: class @ ('u' | 't'), least, most }) = self.rest.last()
+            && least == most
+            && belongs(*class, byte(text, end))
+            && byte(text, end) != b'.'
+        {
+            return None;
+        }
         let open = start < at && (before(text, start).is_ascii_alphanumeric());
         (!open && !byte(text, end).is_ascii_alphanumeric()).then_some(start..end)
     }
@@ -82,10 +90,7 @@ impl Piece {
             }
             Self::Run { class, least, most } => {
                 let end = run(text, at, most, |byte| belongs(class, byte));
-                let longer = end - at == most && belongs(class, byte(text, end));
-                let longer = longer && least == most && text.get(end).is_some();
-                let last = end - at >= least;
-                (last && !(longer && is_last_of_word(class, text, end))).then_some(end)
+                (end - at >= least).then_some(end)
             }
         }
     }
@@ -102,12 +107,6 @@ impl Piece {
             }
         }
     }
-}
-
-/// A run of exactly so many bytes that goes on is another thing, unless the format goes on as well.
-fn is_last_of_word(class: char, text: &[u8], end: usize) -> bool {
-    // `{w20}T3BlbkFJ…`: the next literal is of the same class; the caller's next piece decides.
-    matches!(class, 'u' | 't') && matches!(byte(text, end), b'-' | b'_')
 }
 
 /// Whether a byte belongs to a class of the list.

@@ -30,6 +30,8 @@ pub(crate) enum Style {
     Code,
     /// After a name on a command line.
     Argument,
+    /// Quoted, as the next one after a quoted name in a list.
+    Listed,
     /// In a sentence.
     Prose,
 }
@@ -72,12 +74,9 @@ pub(crate) fn value(text: &[u8], name: Range<usize>, role: Role) -> Option<Value
         b'-' if byte(text, at + 1) == b'>' => literal(text, at + 2, Style::Code),
         b',' if quoted_name => {
             let next = run(text, at + 1, 4, |byte| byte == b' ');
-            matches!(byte(text, next), b'"' | b'\'' | b'`').then(|| literal(text, next, Style::Code))?
+            matches!(byte(text, next), b'"' | b'\'' | b'`').then(|| literal(text, next, Style::Code))?.map(|value| Value { style: Style::Listed, ..value })
         }
-        b'|' => literal(text, at + 1, Style::Config).filter(|value| {
-            let next = run(text, value.range.end, 24, |byte| byte == b' ');
-            matches!(byte(text, next), b'|' | b'\n' | 0)
-        }),
+        b'|' => pair_of_cells(text, &name, at),
         // A full-width colon.
         0xef if part(text, at..at + 3) == "：".as_bytes() => literal(text, at + 3, Style::Prose),
         // `const password string = "…"`.
@@ -85,6 +84,15 @@ pub(crate) fn value(text: &[u8], name: Range<usize>, role: Role) -> Option<Value
         _ if blank && matches!(byte(text, at), b'"' | b'\'') => literal(text, at, Style::Argument),
         _ => flag(text, &name, at, blank).or_else(|| prose(text, at, role)),
     }
+}
+
+/// `| password | value |`: a row of two cells, the first of which is the name.
+fn pair_of_cells(text: &[u8], name: &Range<usize>, at: usize) -> Option<Value> {
+    let line = crate::text::line(text, name.start);
+    let front = part(text, line.start..name.start).iter().all(|byte| matches!(byte, b'|' | b' ' | b'*' | b'`'));
+    let value = literal(text, at + 1, Style::Config)?;
+    let rest = part(text, value.range.end..line.end);
+    (front && rest.iter().all(|byte| matches!(byte, b'|' | b' ' | b'`' | b'*' | b'\r'))).then_some(value)
 }
 
 /// `"name": "PASSWORD", "value": "…"`, `<add key="Password" value="…"/>`, `- name: X\n  value: …`.

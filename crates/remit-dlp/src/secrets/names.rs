@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::placeholder::words;
 use crate::{
     context::Role,
-    text::{part, run, run_back},
+    text::{before, part, run, run_back},
 };
 
 /// Last words that make the name one of something about a secret, not of the secret.
@@ -41,7 +41,9 @@ pub(crate) struct Name {
 pub(crate) fn name(text: &[u8], word: Range<usize>, role: Role) -> Option<Name> {
     let belongs = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-') || byte >= 0x80;
     let start = run_back(text, word.start, 40, belongs);
-    let end = run(text, word.end, 32, belongs);
+    // Scripts without blanks between words: the word is the name.
+    let open = before(text, word.end) < 0x80;
+    let end = if open { run(text, word.end, 32, belongs) } else { word.end };
     // What follows the word in the same name: `token_count`, `passwordHash`.
     let tail: Vec<Vec<u8>> = words(part(text, word.end..end)).collect();
     let about = |word: &Vec<u8>| ABOUT.iter().any(|about| about.as_bytes() == word.as_slice());

@@ -3,11 +3,11 @@
 use std::{collections::HashSet, sync::LazyLock};
 
 /// Words that a value of an example has in it.
-const MARKS: [&[u8]; 32] = [
+const MARKS: [&[u8]; 34] = [
     b"example", b"placeholder", b"changeme", b"change_me", b"change-me", b"changeit", b"your_", b"your-",
     b"yourpass", b"yourkey", b"yourtoken", b"yoursecret", b"xxxx", b"****", b"....", b"redacted", b"dummy",
     b"replace", b"insert", b"sample", b"<your", b"fake", b"not-a-real", b"notreal", b"todo", b"fixme", b"enter_",
-    b"enter-", b"_here", b"-here", b"goes here", b"lorem",
+    b"enter-", b"2yotnfzfejr1zcsicmwpaa", b"tgzv3jokf0xg5qx2tlkwia", b"_here", b"-here", b"goes here", b"lorem",
 ];
 
 /// Runs that people type when they need something to stand there.
@@ -18,9 +18,18 @@ const RUNS: [&[u8]; 7] = [
 
 /// Whether a credential's value is an example's: a marked word, a sequence, hardly any variety.
 pub(crate) fn is_example(value: &[u8]) -> bool {
+    is_marked(value) || is_typed(value)
+}
+
+/// Whether a word of examples is in it.
+pub(crate) fn is_marked(value: &[u8]) -> bool {
     let lower = value.to_ascii_lowercase();
-    let has = |mark: &&[u8]| memchr::memmem::find(&lower, mark).is_some();
-    MARKS.iter().any(has) || long_run(&lower) || variety(value) < variety_wanted(value.len())
+    MARKS.iter().any(|mark| memchr::memmem::find(&lower, mark).is_some())
+}
+
+/// Whether it is a sequence, or has hardly any variety.
+pub(crate) fn is_typed(value: &[u8]) -> bool {
+    long_run(&value.to_ascii_lowercase()) || variety(value) < variety_wanted(value.len())
 }
 
 /// Whether a value is written in a template's or a program's way instead of being itself.

@@ -20,10 +20,14 @@ pub(crate) fn below(text: &[u8], columns: &Columns, mut found: impl FnMut(Hit)) 
             let line = crate::text::line(text, start);
             let row = part(text, line.clone());
             let ruler = row.iter().all(|byte| matches!(byte, b'-' | b'+' | b'|' | b' ' | b':' | b'='));
-            if memchr::memchr_iter(delimiter, row).count() < column || columns.count() == 0 {
+            if ruler {
+                start = line.end + 1;
+                continue;
+            }
+            if memchr::memchr_iter(delimiter, row).count() != columns.count() {
                 break;
             }
-            if !ruler && let Some(range) = cell(row, column, delimiter) {
+            if let Some(range) = cell(row, column, delimiter) {
                 let range = line.start + range.start..line.start + range.end;
                 let name = Name { range: range.clone(), role, compound: true };
                 let value = Value { range: range.clone(), style: Style::Quoted };

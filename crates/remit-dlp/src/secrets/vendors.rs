@@ -60,7 +60,8 @@ impl Row {
             }
         }
         let value = part(text, range.clone());
-        if placeholder::is_example(value.get(self.format.fixed()..).unwrap_or_default()) {
+        let body = value.get(self.format.fixed()..).unwrap_or_default();
+        if placeholder::is_marked(body) || placeholder::is_typed(longest(body)) {
             return None;
         }
         let class = match self.vendor {
@@ -77,6 +78,12 @@ impl Row {
         }
         if self.format.beside.is_some() || range.len() < 20 { 80 } else { 93 }
     }
+}
+
+/// The longest run of the value: numbers of accounts may look like sequences.
+fn longest(value: &[u8]) -> &[u8] {
+    let parts = value.split(|byte| matches!(byte, b'-' | b'.' | b':' | b'/' | b'|' | b'_'));
+    parts.max_by_key(|part| part.len()).unwrap_or_default()
 }
 
 /// The last six characters are the CRC-32 of the thirty before, in base 62 (GitHub, "Behind

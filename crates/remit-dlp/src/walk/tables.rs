@@ -1,10 +1,8 @@
 //! What the walk looks bytes up in.
 
-use crate::text::is_word;
-
 /// The lower bits of a byte's kind: a code for runs of three.
 pub(super) const MASK: u16 = 0x1f;
-/// A letter or a digit of ASCII, or a byte of another character.
+/// A letter or a digit of ASCII.
 pub(super) const WORD: u16 = 1 << 5;
 /// A digit.
 pub(super) const DIGIT: u16 = 1 << 6;
@@ -12,8 +10,6 @@ pub(super) const DIGIT: u16 = 1 << 6;
 pub(super) const UPPER: u16 = 1 << 7;
 /// A byte worth a look by itself.
 pub(super) const MARK: u16 = 1 << 8;
-/// Any ASCII letter.
-pub(super) const LETTER: u16 = 1 << 9;
 
 /// Made once from the recognisers' rows.
 #[derive(Debug)]
@@ -54,7 +50,7 @@ fn kind_of(byte: u8) -> u16 {
         0x80.. => 27 + u16::from(byte % 5),
         _ => 0,
     };
-    if is_word(byte) {
+    if byte.is_ascii_alphanumeric() {
         kind |= WORD;
     }
     if byte.is_ascii_digit() {
@@ -62,9 +58,6 @@ fn kind_of(byte: u8) -> u16 {
     }
     if byte.is_ascii_uppercase() {
         kind |= UPPER;
-    }
-    if byte.is_ascii_alphabetic() {
-        kind |= LETTER;
     }
     if matches!(byte, b'@' | b':' | b'-' | b'\\') {
         kind |= MARK;

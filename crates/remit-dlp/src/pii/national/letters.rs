@@ -26,7 +26,7 @@ const ROWS: [Row; 22] = [
     Row { kind: "es-dni", shape: b"99999999A", check: dni, alone: true },
     Row { kind: "it-cf", shape: b"AAAAAA99A99A999A", check: codice_fiscale, alone: true },
     Row { kind: "mx-curp", shape: b"AAAA999999AAAAAA*9", check: curp, alone: true },
-    Row { kind: "mx-rfc", shape: b"AAAA999999***", check: |word| ymd_at(word, 4), alone: false },
+    Row { kind: "mx-rfc", shape: b"AAAA999999***", check: |word| ymd_at(word, 4), alone: true },
     Row { kind: "in-pan", shape: b"AAAAA9999A", check: |word| matches!(word.get(3), Some(b'A' | b'B' | b'C' | b'F' | b'G' | b'H' | b'J' | b'L' | b'P' | b'T')), alone: true },
     Row { kind: "in-voter", shape: b"AAA9999999", check: |_| true, alone: false },
     Row { kind: "tw-id", shape: b"A999999999", check: taiwan, alone: true },
@@ -49,7 +49,7 @@ pub(crate) fn mixed(around: &Around<'_>, at: usize) -> Option<Hit> {
     let start = run_back(around.text, at, 12, |byte| byte.is_ascii_alphanumeric());
     // Only the first turn of a word is looked at.
     let turned = part(around.text, start..at).windows(2).any(|pair| matches!(pair, [b'A'..=b'Z', b'0'..=b'9']));
-    if turned || before(around.text, start) == b'_' || before(around.text, start) == b'-' && before(around.text, start - 1).is_ascii_alphanumeric() {
+    if turned || matches!(before(around.text, start), b'_' | b'\\') || before(around.text, start) == b'-' && before(around.text, start - 1).is_ascii_alphanumeric() {
         return None;
     }
     word(around, start)

@@ -66,7 +66,9 @@ pub(crate) fn find(around: &Around<'_>, number: &Number) -> Option<Hit> {
             Alone::Always => grouped || single,
         };
         let asked = cue == Cue::Yes && (grouped || single) || cue != Cue::No && alone || cue == Cue::No && alone && grouped;
-        if asked && (row.check)(whole.digits) {
+        let weak = matches!(row.kind, "ar-dni" | "co-cc" | "kz-iin" | "vn-cccd");
+        let bare = cue != Cue::Yes && single && !around.worded(range.start);
+        if asked && (row.check)(whole.digits) && !(weak && is_ambiguous(around)) && !bare {
             let percent = if cue == Cue::Yes { 95 } else { 85 };
             return Some(Hit::new(range, Class::NationalId, percent, row.kind));
         }
