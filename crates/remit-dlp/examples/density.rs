@@ -1,6 +1,12 @@
 //! Findings a megabyte in files that hold none to speak of: `density FOLDER… [--ext rs] [--show CLASS]`.
 
-use std::{collections::BTreeMap, fs, io::Write as _, path::Path, time::{Duration, Instant}};
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::Write as _,
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use remit_dlp::Scanner;
 
@@ -16,9 +22,20 @@ struct Tally {
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let option = |name: &str| arguments.iter().position(|word| word == name).and_then(|at| arguments.get(at + 1)).cloned();
-    let most = option("--megabytes").and_then(|text| text.parse::<usize>().ok()).unwrap_or(64) << 20;
-    let mut tally = Tally { scanner: Scanner::new(), extension: option("--ext").unwrap_or_else(|| "rs".into()), show: option("--show"), classes: BTreeMap::new(), bytes: 0, time: Duration::ZERO, most };
+    let option = |name: &str| {
+        arguments.iter().position(|word| word == name).and_then(|at| arguments.get(at + 1)).cloned()
+    };
+    let most =
+        option("--megabytes").and_then(|text| text.parse::<usize>().ok()).unwrap_or(64) << 20;
+    let mut tally = Tally {
+        scanner: Scanner::new(),
+        extension: option("--ext").unwrap_or_else(|| "rs".into()),
+        show: option("--show"),
+        classes: BTreeMap::new(),
+        bytes: 0,
+        time: Duration::ZERO,
+        most,
+    };
     for folder in arguments.iter().take_while(|word| !word.starts_with("--")) {
         walk(Path::new(folder), &mut tally)?;
     }
@@ -26,7 +43,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let megabytes = tally.bytes as f64 / 1e6;
     writeln!(out, "{megabytes:.1} MB, {:.0} MB/s", megabytes / tally.time.as_secs_f64())?;
     for (class, (count, encoded)) in &tally.classes {
-        writeln!(out, "{class:20} {count:6} ({encoded} behind encodings), {:.3} a megabyte", *count as f64 / megabytes)?;
+        writeln!(
+            out,
+            "{class:20} {count:6} ({encoded} behind encodings), {:.3} a megabyte",
+            *count as f64 / megabytes
+        )?;
     }
     Ok(())
 }
@@ -36,7 +57,8 @@ fn walk(path: &Path, tally: &mut Tally) -> Result<(), Box<dyn std::error::Error>
         return Ok(());
     }
     if path.is_dir() && !path.is_symlink() {
-        let mut entries: Vec<_> = fs::read_dir(path)?.filter_map(Result::ok).map(|entry| entry.path()).collect();
+        let mut entries: Vec<_> =
+            fs::read_dir(path)?.filter_map(Result::ok).map(|entry| entry.path()).collect();
         entries.sort();
         return entries.iter().try_for_each(|entry| walk(entry, tally));
     }
@@ -54,9 +76,16 @@ fn walk(path: &Path, tally: &mut Tally) -> Result<(), Box<dyn std::error::Error>
         entry.1 += usize::from(!one.via.is_empty());
         if tally.show.as_deref() == Some(one.class.as_str()) {
             let value = String::from_utf8_lossy(&text[one.range.clone()]).into_owned();
-            let before = String::from_utf8_lossy(&text[one.range.start.saturating_sub(50)..one.range.start]).into_owned();
+            let before =
+                String::from_utf8_lossy(&text[one.range.start.saturating_sub(50)..one.range.start])
+                    .into_owned();
             let via: Vec<&str> = one.via.iter().map(|via| via.as_str()).collect();
-            writeln!(std::io::stdout(), "{}: {} {via:?} {before:?} >>> {value:.80}", path.display(), one.kind)?;
+            writeln!(
+                std::io::stdout(),
+                "{}: {} {via:?} {before:?} >>> {value:.80}",
+                path.display(),
+                one.kind
+            )?;
         }
     }
     Ok(())

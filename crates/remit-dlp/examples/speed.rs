@@ -1,6 +1,11 @@
 //! Time for bodies of 4 KB and 1 MB, and throughput: `speed FOLDER` (of code, `*.rs`).
 
-use std::{fs, io::Write as _, path::Path, time::{Duration, Instant}};
+use std::{
+    fs,
+    io::Write as _,
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use remit_dlp::Scanner;
 
@@ -12,7 +17,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "{} bytes of code", code.len())?;
     let _ = scanner.scan(&code[..code.len().min(1 << 20)]);
-    for (name, size, turns) in [("4 KB", 4096, 2000), ("64 KB", 65_536, 200), ("1 MB", 1 << 20, 30)] {
+    for (name, size, turns) in [("4 KB", 4096, 2000), ("64 KB", 65_536, 200), ("1 MB", 1 << 20, 30)]
+    {
         let mut times: Vec<Duration> = (0..turns)
             .map(|turn| {
                 let from = turn * size % (code.len() - size).max(1);
@@ -36,7 +42,8 @@ fn gather(path: &Path, code: &mut Vec<u8>) -> std::io::Result<()> {
         return Ok(());
     }
     if path.is_dir() {
-        let mut entries: Vec<_> = fs::read_dir(path)?.filter_map(Result::ok).map(|entry| entry.path()).collect();
+        let mut entries: Vec<_> =
+            fs::read_dir(path)?.filter_map(Result::ok).map(|entry| entry.path()).collect();
         entries.sort();
         return entries.iter().try_for_each(|entry| gather(entry, code));
     }

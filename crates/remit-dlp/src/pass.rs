@@ -6,10 +6,7 @@ use crate::{
     context::{Columns, Memory, Role, Word, Words},
     found::Hit,
     pii::{
-        amount, bank, birth, card,
-        cue::Around,
-        email, iban, ip, medical, national,
-        number::Number,
+        amount, bank, birth, card, cue::Around, email, iban, ip, medical, national, number::Number,
         phone, wallet,
     },
     secrets::{Vendors, armour, header, jwt, named, seed, table, url},
@@ -76,8 +73,9 @@ pub(crate) fn resolve(mut hits: Vec<Hit>) -> Vec<Hit> {
 
 fn tables() -> &'static Tables {
     static TABLES: LazyLock<Tables> = LazyLock::new(|| {
-        let pairs = Vendors::shipped().anchors().chain(iban::anchors()).chain(wallet::ANCHORS).chain([*b"ey"]);
-        Tables::new(Words::shipped().grams(), pairs)
+        let firsts = Vendors::shipped().firsts().chain(iban::firsts());
+        let firsts = firsts.chain(wallet::FIRSTS).chain([*b"eyJ"]);
+        Tables::new(Words::shipped().grams(), firsts)
     });
     &TABLES
 }
@@ -152,7 +150,9 @@ impl Recognisers<'_> {
         let hit = if dialled || bracket { phone::find(&around, at) } else { None };
         let cell = around.columns.role(text, at, &[Role::Salary, Role::Birth]);
         let hit = hit
-            .or_else(|| if next == b':' || next.is_ascii_hexdigit() { ip::v6(text, at) } else { None })
+            .or_else(
+                || if next == b':' || next.is_ascii_hexdigit() { ip::v6(text, at) } else { None },
+            )
             .or_else(|| wallet::number(&around, at))
             .or_else(|| if number.count() >= 4 { ip::v4(&around, &number) } else { None })
             .or_else(|| card::find(&around, &number))
@@ -189,7 +189,10 @@ impl Sink for Recognisers<'_> {
     fn prefix(&mut self, at: usize) {
         let text = self.text;
         let hit = self.vendors.at(text, at);
-        let hit = hit.or_else(|| jwt::at(text, at)).or_else(|| iban::at(text, at)).or_else(|| wallet::bech32(text, at));
+        let hit = hit
+            .or_else(|| jwt::at(text, at))
+            .or_else(|| iban::at(text, at))
+            .or_else(|| wallet::bech32(text, at));
         if let Some(hit) = &hit {
             self.state.number_end = self.state.number_end.max(hit.end);
         }
@@ -204,7 +207,11 @@ impl Sink for Recognisers<'_> {
         let end = run(self.text, at, 20, |byte| byte.is_ascii_digit());
         let next = byte(self.text, end);
         let goes_on = match next {
-            b' ' | b'-' | b'.' | b'/' | b'(' | b')' => byte(self.text, end + 1).is_ascii_digit() || byte(self.text, end + 1) == b'(' || next == b')' && end > at + 1,
+            b' ' | b'-' | b'.' | b'/' | b'(' | b')' => {
+                byte(self.text, end + 1).is_ascii_digit()
+                    || byte(self.text, end + 1) == b'('
+                    || next == b')' && end > at + 1
+            }
             b':' | b'x' | 0xc2 => true,
             next => next.is_ascii_hexdigit(),
         };

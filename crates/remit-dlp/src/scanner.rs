@@ -76,7 +76,10 @@ impl Scanner {
             Class::Known(place) => known.get(place).cloned(),
             class => DataClass::parse(class.as_str()),
         }?;
-        let wanted = self.classes.as_ref().is_none_or(|classes| classes.iter().any(|wanted| wanted.covers(&class)));
+        let wanted = self
+            .classes
+            .as_ref()
+            .is_none_or(|classes| classes.iter().any(|wanted| wanted.covers(&class)));
         wanted.then(|| Found {
             range: hit.start..hit.end,
             class,
@@ -94,6 +97,10 @@ impl Scanner {
 
 impl fmt::Debug for Scanner {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Scanner").field("classes", &self.classes).field("limits", &self.limits).finish_non_exhaustive()
+        formatter
+            .debug_struct("Scanner")
+            .field("classes", &self.classes)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
     }
 }

@@ -58,7 +58,10 @@ impl SessionWindow {
             let value = part(request, range.clone());
             for one in self.join(now, name, value) {
                 let place = Found { range: range.clone(), ..one };
-                if !found.iter().any(|other| other.class == place.class && other.range == place.range) {
+                if !found
+                    .iter()
+                    .any(|other| other.class == place.class && other.range == place.range)
+                {
                     found.push(place);
                 }
             }
@@ -70,16 +73,23 @@ impl SessionWindow {
     /// Adds a part, and looks at what it makes with the ones before.
     fn join(&mut self, now: Duration, name: Vec<u8>, value: &[u8]) -> Vec<Found> {
         let place = self.lanes.iter().position(|lane| lane.name == name);
-        let mut lane = place.and_then(|place| self.lanes.remove(place)).unwrap_or_else(|| Lane { name, parts: VecDeque::new() });
+        let mut lane = place
+            .and_then(|place| self.lanes.remove(place))
+            .unwrap_or_else(|| Lane { name, parts: VecDeque::new() });
         let mut found = Vec::new();
-        let parts: Vec<&[u8]> = lane.parts.iter().map(|(_, part)| part.as_slice()).chain([value]).collect();
+        let parts: Vec<&[u8]> =
+            lane.parts.iter().map(|(_, part)| part.as_slice()).chain([value]).collect();
         for count in 2..=PARTS.min(parts.len()) {
             let joined = parts.get(parts.len() - count..).unwrap_or_default();
             let first = joined.first().map_or(0, |part| part.len());
             let text = joined.concat();
             let last = text.len() - value.len();
             // Only what starts in the first part and ends in this one: the rest was seen before.
-            let spans = self.scanner.scan(&text).into_iter().filter(|one| one.range.start < first && one.range.end > last);
+            let spans = self
+                .scanner
+                .scan(&text)
+                .into_iter()
+                .filter(|one| one.range.start < first && one.range.end > last);
             found.extend(spans.map(|mut one| {
                 one.via.insert(0, Decoder::Split);
                 one
@@ -90,7 +100,9 @@ impl SessionWindow {
             self.held += value.len();
             lane.parts.push_back((now, value.to_vec()));
         }
-        if lane.parts.len() >= PARTS && let Some((_, gone)) = lane.parts.pop_front() {
+        if lane.parts.len() >= PARTS
+            && let Some((_, gone)) = lane.parts.pop_front()
+        {
             self.held -= gone.len();
         }
         self.lanes.push_back(lane);
@@ -118,7 +130,13 @@ impl SessionWindow {
 /// The request's short values with their names; and its last word, its longest, and itself.
 fn values(request: &[u8]) -> Vec<(Vec<u8>, Range<usize>)> {
     let mut values = Vec::new();
-    let value = |byte: u8| is_word(byte) || matches!(byte, b'-' | b'_' | b'.' | b'+' | b'/' | b'=' | b'@' | b'%' | b'~' | b'$' | b'!');
+    let value = |byte: u8| {
+        is_word(byte)
+            || matches!(
+                byte,
+                b'-' | b'_' | b'.' | b'+' | b'/' | b'=' | b'@' | b'%' | b'~' | b'$' | b'!'
+            )
+    };
     let mut at = 0;
     let mut longest: Range<usize> = 0..0;
     let mut last: Range<usize> = 0..0;
@@ -127,7 +145,8 @@ fn values(request: &[u8]) -> Vec<(Vec<u8>, Range<usize>)> {
         let end = run(request, start, request.len(), value);
         at = end.max(start + 1);
         // `q=VALUE`: the value alone.
-        let equals = memchr::memchr(b'=', part(request, start..end)).filter(|place| start + place + 1 < end);
+        let equals =
+            memchr::memchr(b'=', part(request, start..end)).filter(|place| start + place + 1 < end);
         let from = equals.map_or(start, |place| start + place + 1);
         if from >= end || end - from > LONGEST {
             continue;
@@ -145,7 +164,11 @@ fn values(request: &[u8]) -> Vec<(Vec<u8>, Range<usize>)> {
         }
         last = from..end;
     }
-    values.extend([(b"\0longest".to_vec(), longest), (b"\0last".to_vec(), last)].into_iter().filter(|(_, range)| !range.is_empty()));
+    values.extend(
+        [(b"\0longest".to_vec(), longest), (b"\0last".to_vec(), last)]
+            .into_iter()
+            .filter(|(_, range)| !range.is_empty()),
+    );
     let whole = request.trim_ascii();
     if !whole.is_empty() && whole.len() <= LONGEST {
         let start = request.len() - request.trim_ascii_start().len();
@@ -161,7 +184,8 @@ fn name(text: &[u8], at: usize) -> Vec<u8> {
         return Vec::new();
     }
     let end = run_back(text, end - 1, 4, |byte| matches!(byte, b'"' | b'\'' | b' ' | b'\\'));
-    let start = run_back(text, end, NAME, |byte| is_word(byte) || matches!(byte, b'_' | b'-' | b'.'));
+    let start =
+        run_back(text, end, NAME, |byte| is_word(byte) || matches!(byte, b'_' | b'-' | b'.'));
     part(text, start..end).to_vec()
 }
 
@@ -187,8 +211,15 @@ mod tests {
                 let now = Duration::from_secs(60 * u64::try_from(turn).expect("small"));
                 found.extend(window.push(now, request.as_bytes()));
             }
-            assert_eq!(found.iter().filter(|found| found.class.as_str() == "API_KEY").count(), 1, "{parts}: {found:?}");
-            assert_eq!(found.first().map(|found| found.via.first().copied()), Some(Some(Decoder::Split)));
+            assert_eq!(
+                found.iter().filter(|found| found.class.as_str() == "API_KEY").count(),
+                1,
+                "{parts}: {found:?}"
+            );
+            assert_eq!(
+                found.first().map(|found| found.via.first().copied()),
+                Some(Some(Decoder::Split))
+            );
         }
     }
 
@@ -202,7 +233,15 @@ mod tests {
             let value = format!("{{\"field{turn}\": \"{}\"}}", "value".repeat(100));
             window.push(Duration::from_secs(turn), value.as_bytes());
         }
-        let held: usize = window.lanes.iter().map(|lane| lane.name.len() + 64 + lane.parts.iter().map(|(_, part)| part.len() + 48).sum::<usize>()).sum();
+        let held: usize = window
+            .lanes
+            .iter()
+            .map(|lane| {
+                lane.name.len()
+                    + 64
+                    + lane.parts.iter().map(|(_, part)| part.len() + 48).sum::<usize>()
+            })
+            .sum();
         assert!(held < 64 * 1024, "{held}");
     }
 }

@@ -34,7 +34,14 @@ impl Stream {
     /// At its start.
     #[must_use]
     pub fn new(scanner: Scanner) -> Self {
-        Self { scanner, state: State::default(), held: Vec::new(), base: 0, done: 0, pending: Vec::new() }
+        Self {
+            scanner,
+            state: State::default(),
+            held: Vec::new(),
+            base: 0,
+            done: 0,
+            pending: Vec::new(),
+        }
     }
 
     /// The next bytes; what is certain by now, with ranges in the whole stream.
@@ -68,7 +75,11 @@ impl Stream {
         let (limits, known) = self.scanner.parts();
         let mut explorer = Explorer::new(limits, known, self.held.len());
         hits.extend(explorer.behind(&self.held, from..to));
-        self.pending.extend(hits.into_iter().map(|hit| Hit { start: hit.start + self.base, end: hit.end + self.base, ..hit }));
+        self.pending.extend(hits.into_iter().map(|hit| Hit {
+            start: hit.start + self.base,
+            end: hit.end + self.base,
+            ..hit
+        }));
         self.done = to;
         let drop = self.done.saturating_sub(BEHIND);
         self.held.drain(..drop);

@@ -32,23 +32,33 @@ fn read(source: &str) -> Marked {
 
 fn is_same(found: &Found, class: &str) -> bool {
     let wanted = DataClass::parse(class).expect(class);
-    found.class == wanted || found.class.group() == DataGroup::Secrets && wanted.group() == DataGroup::Secrets
+    found.class == wanted
+        || found.class.group() == DataGroup::Secrets && wanted.group() == DataGroup::Secrets
 }
 
 fn check(name: &str, source: &str) -> Vec<String> {
     let marked = read(source);
     let found = Scanner::new().scan(marked.text.as_bytes());
     let mut problems = Vec::new();
-    let overlaps = |left: &Range<usize>, right: &Range<usize>| left.start < right.end && right.start < left.end;
+    let overlaps = |left: &Range<usize>, right: &Range<usize>| {
+        left.start < right.end && right.start < left.end
+    };
     for (range, class) in &marked.spans {
-        let hit = found.iter().any(|one| overlaps(&one.range, range) && is_same(one, class) && one.range.len() <= 4 * range.len());
+        let hit = found.iter().any(|one| {
+            overlaps(&one.range, range) && is_same(one, class) && one.range.len() <= 4 * range.len()
+        });
         if !hit {
             problems.push(format!("{name}: missed {class} {:?}", &marked.text[range.clone()]));
         }
     }
     for one in &found {
-        if !marked.spans.iter().any(|(range, class)| overlaps(&one.range, range) && is_same(one, class)) {
-            let value = String::from_utf8_lossy(&marked.text.as_bytes()[one.range.clone()]).into_owned();
+        if !marked
+            .spans
+            .iter()
+            .any(|(range, class)| overlaps(&one.range, range) && is_same(one, class))
+        {
+            let value =
+                String::from_utf8_lossy(&marked.text.as_bytes()[one.range.clone()]).into_owned();
             problems.push(format!("{name}: false {} ({}) {value:?}", one.class.as_str(), one.kind));
         }
     }

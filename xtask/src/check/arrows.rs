@@ -9,13 +9,14 @@ use crate::{failure::Failure, place, step};
 
 /// Crates of ours that each crate may use outside its tests. Enforcement points know the port
 /// `Pdp` of the core, never the policy behind it.
-const ARROWS: [(&str, &[&str]); 10] = [
+const ARROWS: [(&str, &[&str]); 11] = [
     ("remit-core", &[]),
     ("remit-manifest", &["remit-core"]),
     ("remit-policy", &["remit-core", "remit-manifest"]),
     ("remit-audit", &["remit-core"]),
     ("remit-sandbox", &["remit-core"]),
     ("remit-egress", &["remit-core"]),
+    ("remit-dlp", &["remit-core"]),
     (
         "remit-supervisor",
         &[
@@ -36,6 +37,7 @@ const ARROWS: [(&str, &[&str]); 10] = [
             "remit-audit",
             "remit-policy",
             "remit-sandbox",
+            "remit-dlp",
         ],
     ),
     ("remit-testkit", &["remit-core"]),

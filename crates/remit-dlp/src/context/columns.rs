@@ -18,6 +18,8 @@ pub(crate) struct Columns {
     count: usize,
     /// Column and role.
     roles: Vec<(usize, Role)>,
+    /// Lines before this were looked at.
+    judged: usize,
 }
 
 impl Columns {
@@ -27,15 +29,23 @@ impl Columns {
             return;
         }
         if word.start >= self.end || word.start < self.start {
-            let line = line(text, word.start);
-            if word.start < self.end && self.end > 0 {
+            if word.start < self.judged {
                 return;
             }
+            let line = line(text, word.start);
+            self.judged = line.end.max(word.end);
             let Some((delimiter, count, header)) = header(text, line) else { return };
             if word.end > header.end {
                 return;
             }
-            *self = Self { start: header.start, end: header.end, delimiter, count, roles: Vec::new() };
+            *self = Self {
+                start: header.start,
+                end: header.end,
+                delimiter,
+                count,
+                roles: Vec::new(),
+                judged: self.judged,
+            };
         }
         let column = count(part(text, self.start..word.start), self.delimiter);
         let cell = (column, word.role);
@@ -79,6 +89,7 @@ impl Columns {
     pub(crate) fn shift(&mut self, count: usize) {
         self.start = self.start.saturating_sub(count);
         self.end = self.end.saturating_sub(count);
+        self.judged = self.judged.saturating_sub(count);
     }
 
     /// Columns of these roles and the delimiter, with where the rows start; once a header was
@@ -103,23 +114,28 @@ impl Columns {
 /// several names, nothing that looks like data.
 fn header(text: &[u8], range: Range<usize>) -> Option<(u8, usize, Range<usize>)> {
     let whole = part(text, range.clone());
-    let insert = crate::text::mentions(whole.get(..32.min(whole.len()))?, b"insert into");
+    let insert = crate::text::says(whole.trim_ascii_start(), 0, b"insert into");
     let (mut start, mut cells) = (range.start, whole);
     if insert {
         let open = memchr::memchr(b'(', whole)?;
         let close = memchr::memchr(b')', whole).unwrap_or(whole.len());
         start += open + 1;
         cells = whole.get(open + 1..close)?;
-    } else if cells.iter().any(|byte| matches!(byte, b':' | b'=' | b'{' | b'(' | b'[' | b'<' | b'&' | b'?')) {
+    } else if cells
+        .iter()
+        .any(|byte| matches!(byte, b':' | b'=' | b'{' | b'(' | b'[' | b'<' | b'&' | b'?'))
+    {
         return None;
     }
-    let delimiter = [b'\t', b'|', b',', b';']
-        .into_iter()
-        .max_by_key(|delimiter| count(cells, *delimiter))?;
+    let delimiter =
+        [b'\t', b'|', b',', b';'].into_iter().max_by_key(|delimiter| count(cells, *delimiter))?;
     let count = count(cells, delimiter);
     let names = cells.split(|byte| *byte == delimiter).all(is_name);
     // A list in a program is indented, or goes on.
-    let listed = matches!(delimiter, b',' | b';') && !insert && (whole.first().is_some_and(u8::is_ascii_whitespace) || cells.trim_ascii_end().last() == Some(&delimiter));
+    let listed = matches!(delimiter, b',' | b';')
+        && !insert
+        && (whole.first().is_some_and(u8::is_ascii_whitespace)
+            || cells.trim_ascii_end().last() == Some(&delimiter));
     // One comma is a sentence's as well.
     let least = if delimiter == b',' && cells.contains(&b' ') { 2 } else { 1 };
     (count >= least && names && !listed).then(|| (delimiter, count, start..start + cells.len()))
@@ -130,7 +146,16 @@ fn is_name(cell: &[u8]) -> bool {
     let cell = cell.trim_ascii();
     let words = cell.iter().filter(|byte| byte.is_ascii_whitespace()).count();
     let first = cell.iter().find(|byte| !matches!(byte, b'"' | b'\'' | b'`' | b'[')).copied();
-    cell.len() <= 40 && words <= 4 && !first.is_some_and(|byte| byte.is_ascii_digit() || byte == b'.')
+    let quoted = |byte: Option<&u8>| byte.is_some_and(|byte| matches!(byte, b'"' | b'\'' | b'`'));
+    let marks = cell.iter().filter(|byte| matches!(**byte, b'"' | b'\'')).count();
+    let closed = quoted(cell.first()) == quoted(cell.last())
+        && marks % 2 == 0
+        && marks <= 2
+        && (marks == 0 || quoted(cell.first()));
+    closed
+        && cell.len() <= 40
+        && words <= 4
+        && !first.is_some_and(|byte| byte.is_ascii_digit() || byte == b'.')
         && byte(cell, cell.len().saturating_sub(1)) != b'.'
 }
 

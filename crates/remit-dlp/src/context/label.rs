@@ -19,7 +19,8 @@ pub(crate) struct Label {
 /// The label of the value that starts at `at`, if a separator stands before it.
 pub(crate) fn label(text: &[u8], at: usize) -> Option<Label> {
     // Quotes (also escaped ones), blanks and brackets between the separator and the value.
-    let quiet = |byte: u8| matches!(byte, b'"' | b'\'' | b'`' | b'\\' | b' ' | b'\t' | b'(' | b'[' | b'+');
+    let quiet =
+        |byte: u8| matches!(byte, b'"' | b'\'' | b'`' | b'\\' | b' ' | b'\t' | b'(' | b'[' | b'+');
     let mut end = run_back(text, at, 8, quiet);
     match before(text, end) {
         b'=' | b':' => {
@@ -34,17 +35,25 @@ pub(crate) fn label(text: &[u8], at: usize) -> Option<Label> {
         0x9a if before(text, end - 1) == 0xbc => end = end.saturating_sub(3),
         _ => return None,
     }
-    let end = run_back(text, end, 4, |byte| matches!(byte, b'"' | b'\'' | b'`' | b'\\' | b' ' | b'\t' | b'*' | b']'));
+    let end = run_back(text, end, 4, |byte| {
+        matches!(byte, b'"' | b'\'' | b'`' | b'\\' | b' ' | b'\t' | b'*' | b']')
+    });
     let name = |byte: u8| is_word(byte) || matches!(byte, b'_' | b'-' | b'.' | b'$' | b'@');
     let start = run_back(text, end, REACH, name);
     let quoted = matches!(byte(text, end), b'"' | b'\'' | b'\\');
-    let tight = quoted || matches!(byte(text, end), b'=' | b':' | b'>') && !byte(text, end + 1).is_ascii_whitespace();
+    let tight = quoted
+        || matches!(byte(text, end), b'=' | b':' | b'>')
+            && !byte(text, end + 1).is_ascii_whitespace();
     if quoted || tight && byte(text, end) != b':' {
         return (start < end).then_some(Label { name: start..end, field: true });
     }
     // Words before a colon: as far as the line, the sentence or the cell goes.
     let words = |byte: u8| {
-        is_word(byte) || matches!(byte, b' ' | b'_' | b'-' | b'.' | b'/' | b'(' | b')' | b'\'' | b'#' | b'&' | b'*')
+        is_word(byte)
+            || matches!(
+                byte,
+                b' ' | b'_' | b'-' | b'.' | b'/' | b'(' | b')' | b'\'' | b'#' | b'&' | b'*'
+            )
     };
     let start = run_back(text, end, 40, words);
     (start < end).then_some(Label { name: start..end, field: false })

@@ -11,7 +11,9 @@ use crate::{
 /// The list, ready for look-ups.
 #[derive(Debug)]
 pub(crate) struct Words {
-    by_gram: HashMap<u16, Vec<Entry>>,
+    /// For each code, a place in `lists`; 0 is empty.
+    places: Box<[u16]>,
+    lists: Vec<Vec<Entry>>,
 }
 
 /// A word that was found.
@@ -37,14 +39,17 @@ impl Words {
         &SHIPPED
     }
 
-    /// First three bytes of every word.
-    pub(crate) fn grams(&self) -> impl Iterator<Item = u16> {
-        self.by_gram.keys().copied()
+    /// First three bytes of every word, and whether it counts inside of others.
+    pub(crate) fn grams(&self) -> impl Iterator<Item = (u16, bool)> {
+        (0_u16..).zip(&self.places).filter_map(|(gram, place)| {
+            let list = self.lists.get(usize::from(*place)).filter(|list| !list.is_empty())?;
+            Some((gram, list.iter().any(|entry| entry.inside)))
+        })
     }
 
     /// The longest word at `at`, whose first three bytes have the code `gram`.
     pub(crate) fn at(&self, text: &[u8], at: usize, gram: u16) -> Option<Word> {
-        let entries = self.by_gram.get(&gram)?;
+        let entries = self.lists.get(usize::from(*self.places.get(usize::from(gram))?))?;
         entries.iter().find_map(|entry| {
             let end = entry.end(text, at)?;
             Some(Word { role: entry.role, start: at, end })
@@ -71,10 +76,17 @@ impl Words {
                 }
             }
         }
-        for entries in by_gram.values_mut() {
+        let (mut places, mut lists) = (vec![0; 1 << 15].into_boxed_slice(), vec![Vec::new()]);
+        for (gram, mut entries) in by_gram {
             entries.sort_by_key(|entry| std::cmp::Reverse(entry.text.len()));
+            if let (Some(slot), Ok(place)) =
+                (places.get_mut(usize::from(gram)), u16::try_from(lists.len()))
+            {
+                *slot = place;
+                lists.push(entries);
+            }
         }
-        Self { by_gram }
+        Self { places, lists }
     }
 }
 
@@ -132,7 +144,8 @@ fn ends(text: &[u8], at: usize) -> bool {
             || next.is_ascii_digit()
             || (next.is_ascii_uppercase() && last.is_ascii_lowercase())
     };
-    done(last, next) || (next == b's' && last.is_ascii_alphabetic() && done(b's', byte(text, at + 1)))
+    done(last, next)
+        || (next == b's' && last.is_ascii_alphabetic() && done(b's', byte(text, at + 1)))
 }
 
 #[cfg(test)]

@@ -15,7 +15,11 @@ pub(super) fn sniff(text: &[u8]) -> Option<Decoder> {
         [b'B', b'Z', b'h', b'1'..=b'9', 0x31, 0x41, 0x59, ..] => Some(Decoder::Bzip2),
         [0x28, 0xb5, 0x2f, 0xfd, ..] => Some(Decoder::Zstd),
         // RFC 1950: the method, a window, and a check over both bytes.
-        [0x78, flags @ (0x01 | 0x5e | 0x9c | 0xda), ..] if (0x7800 + u16::from(*flags)).is_multiple_of(31) && text.len() > 8 => Some(Decoder::Deflate),
+        [0x78, flags @ (0x01 | 0x5e | 0x9c | 0xda), ..]
+            if (0x7800 + u16::from(*flags)).is_multiple_of(31) && text.len() > 8 =>
+        {
+            Some(Decoder::Deflate)
+        }
         _ => None,
     }
 }
@@ -23,8 +27,12 @@ pub(super) fn sniff(text: &[u8]) -> Option<Decoder> {
 /// The content, if the text is packed in one of these ways.
 pub(super) fn open(text: &[u8], budget: &mut Budget) -> Option<Opened> {
     let (via, (made, unread)) = match sniff(text) {
-        Some(Decoder::Gzip) => (Decoder::Gzip, budget.drain(flate2::bufread::MultiGzDecoder::new(text))),
-        Some(Decoder::Bzip2) => (Decoder::Bzip2, budget.drain(bzip2::bufread::MultiBzDecoder::new(text))),
+        Some(Decoder::Gzip) => {
+            (Decoder::Gzip, budget.drain(flate2::bufread::MultiGzDecoder::new(text)))
+        }
+        Some(Decoder::Bzip2) => {
+            (Decoder::Bzip2, budget.drain(bzip2::bufread::MultiBzDecoder::new(text)))
+        }
         Some(Decoder::Zstd) => (Decoder::Zstd, zstd(text, budget)),
         Some(via) => (via, budget.drain(flate2::bufread::ZlibDecoder::new(text))),
         None => return brotli(text, budget),
@@ -34,12 +42,17 @@ pub(super) fn open(text: &[u8], budget: &mut Budget) -> Option<Opened> {
         return None;
     }
     // What follows the end of the packed part is no damage.
-    let unread = unread.filter(|reason| *reason != UnreadReason::Damaged || made.is_empty() || cut_off(text, via));
+    let unread = unread
+        .filter(|reason| *reason != UnreadReason::Damaged || made.is_empty() || cut_off(text, via));
     Some(opened(text, via, made, unread))
 }
 
 fn opened(text: &[u8], via: Decoder, made: Vec<u8>, unread: Option<UnreadReason>) -> Opened {
-    let members = if made.is_empty() { Vec::new() } else { vec![Member { via, text: made, range: 0..text.len(), stored: false }] };
+    let members = if made.is_empty() {
+        Vec::new()
+    } else {
+        vec![Member { via, text: made, range: 0..text.len(), stored: false }]
+    };
     Opened { members, unread }
 }
 
@@ -47,10 +60,19 @@ fn opened(text: &[u8], via: Decoder, made: Vec<u8>, unread: Option<UnreadReason>
 fn cut_off(text: &[u8], via: Decoder) -> bool {
     let mut sink = std::io::sink();
     // The limit was kept by the run before, which made at least as much.
-    let limited = |reader: &mut dyn Read| std::io::copy(&mut reader.take(64 << 20), &mut sink).is_err();
+    let limited =
+        |reader: &mut dyn Read| std::io::copy(&mut reader.take(64 << 20), &mut sink).is_err();
     match via {
-        Decoder::Gzip => { let mut reader = flate2::bufread::GzDecoder::new(text); let mut limited = limited; limited(&mut reader) }
-        Decoder::Bzip2 => { let mut reader = bzip2::bufread::BzDecoder::new(text); let mut limited = limited; limited(&mut reader) }
+        Decoder::Gzip => {
+            let mut reader = flate2::bufread::GzDecoder::new(text);
+            let mut limited = limited;
+            limited(&mut reader)
+        }
+        Decoder::Bzip2 => {
+            let mut reader = bzip2::bufread::BzDecoder::new(text);
+            let mut limited = limited;
+            limited(&mut reader)
+        }
         _ => true,
     }
 }
@@ -65,7 +87,10 @@ fn zstd(text: &[u8], budget: &mut Budget) -> (Vec<u8>, Option<UnreadReason>) {
 /// Brotli has no mark: bytes that are no text are tried, and count when text comes out.
 fn brotli(text: &[u8], budget: &mut Budget) -> Option<Opened> {
     let sample = text.get(..text.len().min(512))?;
-    let odd = sample.iter().filter(|byte| byte.is_ascii_control() && !byte.is_ascii_whitespace() || **byte >= 0x80).count();
+    let odd = sample
+        .iter()
+        .filter(|byte| byte.is_ascii_control() && !byte.is_ascii_whitespace() || **byte >= 0x80)
+        .count();
     if text.len() < 12 || odd * 8 < sample.len() || std::str::from_utf8(sample).is_ok() {
         return None;
     }

@@ -6,7 +6,9 @@ use remit_core::{DataClass, Detector};
 
 use super::{
     budget::{Budget, Limits, Unread, UnreadReason},
-    compressed, fold, known, map::Map, pdf, rewrite, rewrites, runs, spaced, tar, utf16, zip,
+    compressed, fold, known,
+    map::Map,
+    pdf, rewrite, rewrites, runs, spaced, tar, utf16, zip,
 };
 use crate::{
     found::{Decoder, Hit},
@@ -169,7 +171,11 @@ impl<'a> Explorer<'a> {
             let found = self.explore(&member.text);
             self.depth -= 1;
             let place = |range: Range<usize>| {
-                if member.stored { member.range.start + range.start..member.range.start + range.end } else { member.range.clone() }
+                if member.stored {
+                    member.range.start + range.start..member.range.start + range.end
+                } else {
+                    member.range.clone()
+                }
             };
             for unread in self.unread.iter_mut().skip(mark) {
                 unread.range = place(unread.range.clone());
@@ -182,32 +188,47 @@ impl<'a> Explorer<'a> {
             }));
         }
         // One finding of each kind in a member: they all have the member's range.
-        hits.dedup_by(|left, right| left.class == right.class && left.start == right.start && left.via == right.via);
+        hits.dedup_by(|left, right| {
+            left.class == right.class && left.start == right.start && left.via == right.via
+        });
         hits
     }
 
     /// Archives and documents inside other bytes, as in a form with files (RFC 7578).
     fn embedded(&mut self, text: &[u8]) -> Vec<Hit> {
-        let marks: [&[u8]; 5] = [b"PK\x03\x04", b"\x1f\x8b\x08", b"%PDF-", b"\x28\xb5\x2f\xfd", b"BZh9"];
+        let marks: [&[u8]; 5] =
+            [b"PK\x03\x04", b"\x1f\x8b\x08", b"%PDF-", b"\x28\xb5\x2f\xfd", b"BZh9"];
         let mut hits = Vec::new();
         for mark in marks {
             let mut from = 1;
             for _ in 0..8 {
-                let Some(found) = text.get(from..).and_then(|rest| memchr::memmem::find(rest, mark)) else { break };
+                let Some(found) =
+                    text.get(from..).and_then(|rest| memchr::memmem::find(rest, mark))
+                else {
+                    break;
+                };
                 let start = from + found;
                 let rest = text.get(start..).unwrap_or_default();
                 let paid = self.budget.walk(rest.len());
                 let opened = if paid { self.open(rest) } else { None };
                 if let Some(opened) = opened {
                     // Bytes that only look like the start of one are none.
-                    let real = !opened.members.is_empty() || matches!(opened.unread, Some(UnreadReason::Encrypted | UnreadReason::TooLarge));
+                    let real = !opened.members.is_empty()
+                        || matches!(
+                            opened.unread,
+                            Some(UnreadReason::Encrypted | UnreadReason::TooLarge)
+                        );
                     if real {
                         let mark = self.unread.len();
                         let found = self.members(opened, rest.len());
                         for unread in self.unread.iter_mut().skip(mark) {
                             unread.range = unread.range.start + start..unread.range.end + start;
                         }
-                        hits.extend(found.into_iter().map(|hit| Hit { start: hit.start + start, end: hit.end + start, ..hit }));
+                        hits.extend(found.into_iter().map(|hit| Hit {
+                            start: hit.start + start,
+                            end: hit.end + start,
+                            ..hit
+                        }));
                         // A zip archive has this mark before every member.
                         break;
                     }
@@ -242,5 +263,8 @@ pub(super) struct Opened {
 
 /// Whether decoding these first bytes would go on.
 pub(super) fn is_container(text: &[u8]) -> bool {
-    compressed::sniff(text).is_some() || text.starts_with(b"PK\x03\x04") || text.starts_with(b"%PDF-") || tar::is_one(text)
+    compressed::sniff(text).is_some()
+        || text.starts_with(b"PK\x03\x04")
+        || text.starts_with(b"%PDF-")
+        || tar::is_one(text)
 }

@@ -41,7 +41,12 @@ pub(super) fn fold(text: &[u8]) -> Option<Made> {
         }
     }
     map.end(made.len(), text.len());
-    (!changed.is_empty()).then_some(Made { via: Decoder::Homoglyph, text: made, map, changed: Some(changed) })
+    (!changed.is_empty()).then_some(Made {
+        via: Decoder::Homoglyph,
+        text: made,
+        map,
+        changed: Some(changed),
+    })
 }
 
 /// The character at the start.
@@ -59,28 +64,59 @@ fn instead(text: &[u8], at: usize, letter: char, length: usize) -> Option<(Optio
     let code = u32::from(letter);
     match code {
         // Invisible: soft hyphen, joiners, marks of direction, variation selectors, tags.
-        0xad | 0x34f | 0x61c | 0x115f | 0x1160 | 0x17b4 | 0x17b5 | 0x180b..=0x180f | 0x200b..=0x200f | 0x202a..=0x202e | 0x2060..=0x206f | 0x3164
-        | 0xfe00..=0xfe0f | 0xfeff | 0xffa0 | 0xe0000..=0xe01ef => Some((None, Decoder::ZeroWidth)),
+        0xad
+        | 0x34f
+        | 0x61c
+        | 0x115f
+        | 0x1160
+        | 0x17b4
+        | 0x17b5
+        | 0x180b..=0x180f
+        | 0x200b..=0x200f
+        | 0x202a..=0x202e
+        | 0x2060..=0x206f
+        | 0x3164
+        | 0xfe00..=0xfe0f
+        | 0xfeff
+        | 0xffa0
+        | 0xe0000..=0xe01ef => Some((None, Decoder::ZeroWidth)),
         // Marks over Latin letters, more than a language has.
         0x300..=0x36f if before_is_ascii(text, at) => Some((None, Decoder::Homoglyph)),
-        0xff01..=0xff5e => u8::try_from(code - 0xff01 + 0x21).ok().map(|byte| (Some(byte), Decoder::FullWidth)),
+        0xff01..=0xff5e => {
+            u8::try_from(code - 0xff01 + 0x21).ok().map(|byte| (Some(byte), Decoder::FullWidth))
+        }
         0x3000 => Some((Some(b' '), Decoder::FullWidth)),
         0x1d400..=0x1d6a3 => {
             let place = (code - 0x1d400) % 52;
-            let base = if place < 26 { u32::from(b'A') + place } else { u32::from(b'a') + place - 26 };
+            let base =
+                if place < 26 { u32::from(b'A') + place } else { u32::from(b'a') + place - 26 };
             u8::try_from(base).ok().map(|byte| (Some(byte), Decoder::FullWidth))
         }
-        0x1d7ce..=0x1d7ff => u8::try_from(u32::from(b'0') + (code - 0x1d7ce) % 10).ok().map(|byte| (Some(byte), Decoder::FullWidth)),
+        0x1d7ce..=0x1d7ff => u8::try_from(u32::from(b'0') + (code - 0x1d7ce) % 10)
+            .ok()
+            .map(|byte| (Some(byte), Decoder::FullWidth)),
         // Digits of other scripts.
-        0x660..=0x669 | 0x6f0..=0x6f9 | 0x966..=0x96f => u8::try_from(u32::from(b'0') + (code & 15) - if code >= 0x966 { 6 } else { 0 }).ok().map(|byte| (Some(byte), Decoder::FullWidth)),
+        0x660..=0x669 | 0x6f0..=0x6f9 | 0x966..=0x96f => {
+            u8::try_from(u32::from(b'0') + (code & 15) - if code >= 0x966 { 6 } else { 0 })
+                .ok()
+                .map(|byte| (Some(byte), Decoder::FullWidth))
+        }
         // Dashes and blanks of typography between digits.
-        0x2010..=0x2015 | 0x2212 | 0xfe63 if between_digits(text, at, length) => Some((Some(b'-'), Decoder::Homoglyph)),
-        0x2000..=0x200a | 0x202f | 0x205f if between_digits(text, at, length) => Some((Some(b' '), Decoder::Homoglyph)),
-        0x370..=0x58f | 0x251 | 0x261 | 0x269 | 0x2113 | 0x1d0f if beside_ascii(text, at, length) => {
+        0x2010..=0x2015 | 0x2212 | 0xfe63 if between_digits(text, at, length) => {
+            Some((Some(b'-'), Decoder::Homoglyph))
+        }
+        0x2000..=0x200a | 0x202f | 0x205f if between_digits(text, at, length) => {
+            Some((Some(b' '), Decoder::Homoglyph))
+        }
+        0x370..=0x58f | 0x251 | 0x261 | 0x269 | 0x2113 | 0x1d0f
+            if beside_ascii(text, at, length) =>
+        {
             let mut pairs = LOOKALIKES.chars();
             while let (Some(odd), Some(plain)) = (pairs.next(), pairs.next()) {
                 if odd == letter {
-                    return u8::try_from(u32::from(plain)).ok().map(|byte| (Some(byte), Decoder::Homoglyph));
+                    return u8::try_from(u32::from(plain))
+                        .ok()
+                        .map(|byte| (Some(byte), Decoder::Homoglyph));
                 }
             }
             None
@@ -90,20 +126,32 @@ fn instead(text: &[u8], at: usize, letter: char, length: usize) -> Option<(Optio
 }
 
 fn before_is_ascii(text: &[u8], at: usize) -> bool {
-    at.checked_sub(1).and_then(|at| text.get(at)).is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte >= 0x80)
+    at.checked_sub(1)
+        .and_then(|at| text.get(at))
+        .is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte >= 0x80)
 }
 
 fn between_digits(text: &[u8], at: usize, length: usize) -> bool {
-    let digit = |at: Option<usize>| at.and_then(|at| text.get(at)).is_some_and(|byte| byte.is_ascii_digit() || matches!(byte, b')' | b'('));
+    let digit = |at: Option<usize>| {
+        at.and_then(|at| text.get(at))
+            .is_some_and(|byte| byte.is_ascii_digit() || matches!(byte, b')' | b'('))
+    };
     digit(at.checked_sub(1)) && digit(Some(at + length))
 }
 
 /// Whether the word that the character is in has ASCII letters or digits in it.
 fn beside_ascii(text: &[u8], at: usize, length: usize) -> bool {
-    let word = |byte: &&u8| byte.is_ascii_alphanumeric() || **byte >= 0x80 || matches!(**byte, b'_' | b'-');
+    let word = |byte: &&u8| {
+        byte.is_ascii_alphanumeric() || **byte >= 0x80 || matches!(**byte, b'_' | b'-')
+    };
     let front = text.get(at.saturating_sub(24)..at).unwrap_or_default();
     let back = text.get(at + length..text.len().min(at + length + 24)).unwrap_or_default();
-    front.iter().rev().take_while(word).chain(back.iter().take_while(word)).any(u8::is_ascii_alphanumeric)
+    front
+        .iter()
+        .rev()
+        .take_while(word)
+        .chain(back.iter().take_while(word))
+        .any(u8::is_ascii_alphanumeric)
 }
 
 #[cfg(test)]

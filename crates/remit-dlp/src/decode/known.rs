@@ -5,7 +5,12 @@ use remit_core::{DataClass, Detector, Finding};
 use crate::found::{Class, Decoder, Hit};
 
 /// Every known value in the text.
-pub(super) fn find(text: &[u8], detector: &dyn Detector, classes: &mut Vec<DataClass>, hits: &mut Vec<Hit>) {
+pub(super) fn find(
+    text: &[u8],
+    detector: &dyn Detector,
+    classes: &mut Vec<DataClass>,
+    hits: &mut Vec<Hit>,
+) {
     let mut keep = |finding: Finding, via: Option<Decoder>, classes: &mut Vec<DataClass>| {
         let place = classes.iter().position(|class| *class == finding.class).unwrap_or_else(|| {
             classes.push(finding.class.clone());
@@ -20,7 +25,8 @@ pub(super) fn find(text: &[u8], detector: &dyn Detector, classes: &mut Vec<DataC
     }
     let reversed: Vec<u8> = text.iter().rev().copied().collect();
     for finding in detector.find(&reversed) {
-        let range = text.len().saturating_sub(finding.range.end)..text.len().saturating_sub(finding.range.start);
+        let range = text.len().saturating_sub(finding.range.end)
+            ..text.len().saturating_sub(finding.range.start);
         keep(Finding { range, class: finding.class }, Some(Decoder::Reversed), classes);
     }
     let shifted: Vec<u8> = text.iter().map(|byte| rot13(*byte)).collect();

@@ -35,13 +35,19 @@ impl Map {
     pub(super) fn source(&self, range: Range<usize>) -> Range<usize> {
         let start = self.place(range.start, false);
         let last = self.place(range.end.saturating_sub(1), true).max(start);
-        let end = if range.end >= self.end.0 { self.end.1 } else { self.place(range.end, true).max(last) };
+        let end = if range.end >= self.end.0 {
+            self.end.1
+        } else {
+            self.place(range.end, true).max(last)
+        };
         start..end.max(start)
     }
 
     fn place(&self, made: usize, up: bool) -> usize {
         let after = self.pieces.partition_point(|piece| piece.0 <= made);
-        let Some((from, read)) = after.checked_sub(1).and_then(|at| self.pieces.get(at)) else { return 0 };
+        let Some((from, read)) = after.checked_sub(1).and_then(|at| self.pieces.get(at)) else {
+            return 0;
+        };
         let scaled = (made - from) * self.read;
         let offset = if up { scaled.div_ceil(self.made) } else { scaled / self.made };
         // Not beyond where the next piece starts.

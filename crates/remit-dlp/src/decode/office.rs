@@ -16,20 +16,29 @@ pub(super) fn text(name: &[u8], xml: &[u8]) -> Option<Vec<u8>> {
 /// Excel keeps the text of cells in one list and numbers in another; both are read, and rows are
 /// put together again where they name entries of the list.
 pub(super) fn join_shared(members: &mut Vec<Member>) {
-    let shared = members.iter().find(|member| member.text.starts_with(SHARED)).map(|member| member.text.clone());
+    let shared = members
+        .iter()
+        .find(|member| member.text.starts_with(SHARED))
+        .map(|member| member.text.clone());
     let Some(shared) = shared else {
         return;
     };
-    let strings: Vec<&[u8]> = shared.strip_prefix(SHARED).unwrap_or_default().split(|byte| *byte == b'\n').collect();
+    let strings: Vec<&[u8]> =
+        shared.strip_prefix(SHARED).unwrap_or_default().split(|byte| *byte == b'\n').collect();
     for member in members.iter_mut().filter(|member| member.text.starts_with(SHEET)) {
         let mut joined = Vec::new();
-        for line in member.text.strip_prefix(SHEET).unwrap_or_default().split(|byte| *byte == b'\n') {
+        for line in member.text.strip_prefix(SHEET).unwrap_or_default().split(|byte| *byte == b'\n')
+        {
             for (place, cell) in line.split(|byte| *byte == b'\t').enumerate() {
                 if place > 0 {
                     joined.push(b'\t');
                 }
-                let entry = cell.strip_prefix(b"\x1a").and_then(|number| std::str::from_utf8(number).ok()?.parse::<usize>().ok());
-                joined.extend_from_slice(entry.and_then(|entry| strings.get(entry)).map_or(cell, |string| *string));
+                let entry = cell
+                    .strip_prefix(b"\x1a")
+                    .and_then(|number| std::str::from_utf8(number).ok()?.parse::<usize>().ok());
+                joined.extend_from_slice(
+                    entry.and_then(|entry| strings.get(entry)).map_or(cell, |string| *string),
+                );
             }
             joined.push(b'\n');
         }
@@ -66,7 +75,10 @@ fn plain(xml: &[u8]) -> Vec<u8> {
         let Some(tag) = rest.get(open..).filter(|tag| !tag.is_empty()) else { break };
         let close = memchr::memchr(b'>', tag).map_or(tag.len(), |close| close + 1);
         let tag = tag.get(..close).unwrap_or_default();
-        let name = tag.split(|byte| matches!(byte, b' ' | b'>' | b'/')).find(|part| part.len() > 1 || part.first().is_some_and(|byte| *byte != b'<')).unwrap_or_default();
+        let name = tag
+            .split(|byte| matches!(byte, b' ' | b'>' | b'/'))
+            .find(|part| part.len() > 1 || part.first().is_some_and(|byte| *byte != b'<'))
+            .unwrap_or_default();
         let name = name.strip_prefix(b"<").unwrap_or(name);
         let closing = tag.starts_with(b"</");
         let local = name.rsplit(|byte| *byte == b':').next().unwrap_or_default();
@@ -87,7 +99,9 @@ fn plain(xml: &[u8]) -> Vec<u8> {
         }
         // Links and comments keep values in attributes.
         if let Some(target) = memchr::memmem::find(tag, b"Target=\"") {
-            text.extend(tag.get(target + 8..).unwrap_or_default().iter().take_while(|byte| **byte != b'"'));
+            text.extend(
+                tag.get(target + 8..).unwrap_or_default().iter().take_while(|byte| **byte != b'"'),
+            );
             text.push(b'\n');
         }
         at += open + close;

@@ -74,7 +74,9 @@ pub(super) fn find(text: &[u8], range: Range<usize>, rules: &Rules, mut found: i
             continue;
         }
         window = match window {
-            Some((from, to, count)) if at < to + AROUND && at - from < LONGEST => Some((from, skip + AROUND, count + 1)),
+            Some((from, to, count)) if at < to + AROUND && at - from < LONGEST => {
+                Some((from, skip + AROUND, count + 1))
+            }
             Some(done) => {
                 close(text, done, rules, &mut found);
                 Some((at.saturating_sub(AROUND), skip + AROUND, 1))
@@ -96,7 +98,12 @@ fn marks<'a>(marks: &'a [u8], text: &'a [u8]) -> Box<dyn Iterator<Item = usize> 
     }
 }
 
-fn close(text: &[u8], (from, to, count): (usize, usize, usize), rules: &Rules, found: &mut impl FnMut(Made)) {
+fn close(
+    text: &[u8],
+    (from, to, count): (usize, usize, usize),
+    rules: &Rules,
+    found: &mut impl FnMut(Made),
+) {
     if count < rules.least {
         return;
     }
@@ -106,7 +113,9 @@ fn close(text: &[u8], (from, to, count): (usize, usize, usize), rules: &Rules, f
     let mut changed = Vec::new();
     let mut at = from;
     while at < to {
-        let next = marks(rules.marks, part(text, at..to)).next().map_or(to, |mark| at + mark);
+        let rest = part(text, at..to);
+        let next =
+            rest.iter().position(|byte| rules.marks.contains(byte)).map_or(to, |mark| at + mark);
         made.extend_from_slice(part(text, at..next));
         if next == to {
             break;

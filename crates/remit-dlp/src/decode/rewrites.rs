@@ -17,7 +17,9 @@ pub(super) const ALL: &[Rules] = &[
 
 /// `%41` (RFC 3986), `%u0041`.
 fn percent(text: &[u8], at: usize) -> Option<Change> {
-    if matches!(byte(text, at + 1), b'u' | b'U') && let Some(code) = number(text, at + 2, 4, 16) {
+    if matches!(byte(text, at + 1), b'u' | b'U')
+        && let Some(code) = number(text, at + 2, 4, 16)
+    {
         return char::from_u32(code).map(|letter| Change::letter(6, letter));
     }
     let code = number(text, at + 1, 2, 16)?;
@@ -29,7 +31,9 @@ fn escape(text: &[u8], at: usize) -> Option<Change> {
     // One that is escaped itself, as in JSON inside JSON.
     let slashes = run(text, at, 8, |byte| byte == b'\\') - at;
     let mark = at + slashes;
-    let change = |length: usize, code: u32| char::from_u32(code).map(|letter| Change::letter(slashes + length, letter));
+    let change = |length: usize, code: u32| {
+        char::from_u32(code).map(|letter| Change::letter(slashes + length, letter))
+    };
     match byte(text, mark) {
         b'u' if byte(text, mark + 1) == b'{' => {
             let end = run(text, mark + 2, 6, |byte| byte.is_ascii_hexdigit());
@@ -43,14 +47,22 @@ fn escape(text: &[u8], at: usize) -> Option<Change> {
             }
             // A pair of surrogates.
             let low = mark + 5 + slashes;
-            let second = if part(text, mark + 5..low).iter().all(|byte| *byte == b'\\') && byte(text, low) == b'u' { number(text, low + 1, 4, 16)? } else { return None };
+            let second = if part(text, mark + 5..low).iter().all(|byte| *byte == b'\\')
+                && byte(text, low) == b'u'
+            {
+                number(text, low + 1, 4, 16)?
+            } else {
+                return None;
+            };
             let code = 0x10000 + ((code - 0xd800) << 10) + second.checked_sub(0xdc00)?;
             change(low + 5 - mark, code)
         }
         b'U' => change(9, number(text, mark + 1, 8, 16)?),
         b'x' => change(3, number(text, mark + 1, 2, 16)?),
         b'0'..=b'3' if slashes == 1 => change(3, number(text, mark, 3, 8)?),
-        b'\n' => Some(Change::nothing(slashes + 1 + run(text, mark + 1, 32, |byte| matches!(byte, b' ' | b'\t')) - mark - 1)),
+        b'\n' => Some(Change::nothing(
+            slashes + 1 + run(text, mark + 1, 32, |byte| matches!(byte, b' ' | b'\t')) - mark - 1,
+        )),
         b'\r' if byte(text, mark + 1) == b'\n' => Some(Change::nothing(slashes + 2)),
         b'n' => Some(Change::byte(slashes + 1, b'\n').weakly()),
         b't' => Some(Change::byte(slashes + 1, b'\t').weakly()),
@@ -70,15 +82,31 @@ fn entity(text: &[u8], at: usize) -> Option<Change> {
         return char::from_u32(code).map(|letter| Change::letter(end + semicolon - at, letter));
     }
     const NAMES: [(&[u8], u8, bool); 18] = [
-        (b"amp;", b'&', false), (b"lt;", b'<', false), (b"gt;", b'>', false), (b"quot;", b'"', false), (b"apos;", b'\'', false),
-        (b"nbsp;", b' ', false), (b"commat;", b'@', true), (b"period;", b'.', true), (b"colon;", b':', true), (b"equals;", b'=', true),
-        (b"lowbar;", b'_', true), (b"hyphen;", b'-', true), (b"sol;", b'/', true), (b"num;", b'#', true), (b"plus;", b'+', true),
-        (b"Tab;", b'\t', false), (b"NewLine;", b'\n', false), (b"dash;", b'-', true),
+        (b"amp;", b'&', false),
+        (b"lt;", b'<', false),
+        (b"gt;", b'>', false),
+        (b"quot;", b'"', false),
+        (b"apos;", b'\'', false),
+        (b"nbsp;", b' ', false),
+        (b"commat;", b'@', true),
+        (b"period;", b'.', true),
+        (b"colon;", b':', true),
+        (b"equals;", b'=', true),
+        (b"lowbar;", b'_', true),
+        (b"hyphen;", b'-', true),
+        (b"sol;", b'/', true),
+        (b"num;", b'#', true),
+        (b"plus;", b'+', true),
+        (b"Tab;", b'\t', false),
+        (b"NewLine;", b'\n', false),
+        (b"dash;", b'-', true),
     ];
-    NAMES.iter().find(|(name, ..)| part(text, at + 1..at + 1 + name.len()) == *name).map(|(name, letter, strong)| {
-        let change = Change::byte(name.len() + 1, *letter);
-        if *strong { change } else { change.weakly() }
-    })
+    NAMES.iter().find(|(name, ..)| part(text, at + 1..at + 1 + name.len()) == *name).map(
+        |(name, letter, strong)| {
+            let change = Change::byte(name.len() + 1, *letter);
+            if *strong { change } else { change.weakly() }
+        },
+    )
 }
 
 /// RFC 2045, section 6.7.
@@ -109,9 +137,14 @@ fn joined(text: &[u8], at: usize) -> Option<Change> {
         marked = true;
     }
     // Prefixes of literals: `f"…"`, `b'…'`.
-    let prefix = usize::from(matches!(byte(text, place), b'f' | b'b' | b'r' | b'u' | b'L')) * usize::from(operator > 0 || place > at + 1);
+    let prefix = usize::from(matches!(byte(text, place), b'f' | b'b' | b'r' | b'u' | b'L'))
+        * usize::from(operator > 0 || place > at + 1);
     let close = place + prefix;
-    (marked && byte(text, close) == quote && close > at + 1 && byte(text, at.wrapping_sub(1)) != b'\\').then(|| Change::nothing(close + 1 - at))
+    (marked
+        && byte(text, close) == quote
+        && close > at + 1
+        && byte(text, at.wrapping_sub(1)) != b'\\')
+        .then(|| Change::nothing(close + 1 - at))
 }
 
 /// The number of exactly so many digits.
@@ -120,7 +153,9 @@ fn number(text: &[u8], at: usize, digits: usize, radix: u32) -> Option<u32> {
     if digits.is_empty() || digits.len() > 8 {
         return None;
     }
-    let digits = std::str::from_utf8(digits).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_hexdigit()))?;
+    let digits = std::str::from_utf8(digits)
+        .ok()
+        .filter(|text| text.bytes().all(|byte| byte.is_ascii_hexdigit()))?;
     u32::from_str_radix(digits, radix).ok()
 }
 
@@ -133,7 +168,9 @@ mod tests {
     fn decoded(text: &str) -> Vec<String> {
         let mut all = Vec::new();
         for rules in ALL {
-            rewrite::find(text.as_bytes(), 0..text.len(), rules, |made| all.push(String::from_utf8_lossy(&made.text).into_owned()));
+            rewrite::find(text.as_bytes(), 0..text.len(), rules, |made| {
+                all.push(String::from_utf8_lossy(&made.text).into_owned())
+            });
         }
         all
     }

@@ -2,7 +2,11 @@
 
 use std::ops::Range;
 
-use super::{explorer::{Made, is_container}, map::Map, utf16};
+use super::{
+    explorer::{Made, is_container},
+    map::Map,
+    utf16,
+};
 use crate::{
     found::Decoder,
     text::{byte, part, run, run_back},
@@ -43,11 +47,14 @@ pub(super) fn is_text(sample: &[u8]) -> bool {
     let valid = match std::str::from_utf8(sample) {
         Ok(_) => sample.len(),
         // A character that is cut off at the end.
-        Err(error) if error.error_len().is_none() || sample.len() - error.valid_up_to() < 4 => error.valid_up_to(),
+        Err(error) if error.error_len().is_none() || sample.len() - error.valid_up_to() < 4 => {
+            error.valid_up_to()
+        }
         Err(_) => return false,
     };
     let text = part(sample, 0..valid);
-    let odd = text.iter().filter(|byte| byte.is_ascii_control() && !byte.is_ascii_whitespace()).count();
+    let odd =
+        text.iter().filter(|byte| byte.is_ascii_control() && !byte.is_ascii_whitespace()).count();
     text.len() >= 6 && odd * 24 <= text.len() && text.iter().any(u8::is_ascii_alphanumeric)
 }
 
@@ -55,38 +62,35 @@ pub(super) fn is_text(sample: &[u8]) -> bool {
 fn decode(text: &[u8], run: Range<usize>) -> (Option<Made>, usize) {
     let whole = part(text, run.clone());
     let hex = whole.iter().all(u8::is_ascii_hexdigit) || whole.starts_with(b"0x");
-    let lines = lines(text, &run, hex);
-    let past = lines.last().map_or(run.end, |line| line.end);
     if hex {
         let start = run.start + if whole.starts_with(b"0x") { 2 } else { 0 };
         let first = start..run.end;
-        if first.len().is_multiple_of(2) && let Some(made) = attempt(text, &replace(&lines, first), 4, Decoder::Hex) {
-            return (Some(made), past);
+        if first.len().is_multiple_of(2)
+            && let Some(made) = attempt(text, first, 4, Decoder::Hex)
+        {
+            return made;
         }
     }
     let upper = whole.iter().all(|byte| matches!(byte, b'A'..=b'Z' | b'2'..=b'7'));
-    if upper && let Some(made) = attempt(text, &lines, 5, Decoder::Base32) {
-        return (Some(made), past);
+    if upper && let Some(made) = attempt(text, run.clone(), 5, Decoder::Base32) {
+        return made;
     }
-    if let Some(made) = attempt(text, &lines, 6, Decoder::Base64) {
-        return (Some(made), past);
+    if let Some(made) = attempt(text, run.clone(), 6, Decoder::Base64) {
+        return made;
     }
     // Something else may stand before it: a path, a prefix, a key's name.
-    let marks = whole.iter().enumerate().filter(|(_, byte)| matches!(byte, b'/' | b'-' | b'_' | b'+'));
+    let marks =
+        whole.iter().enumerate().filter(|(_, byte)| matches!(byte, b'/' | b'-' | b'_' | b'+'));
     for (mark, _) in marks.take(4) {
         let start = run.start + mark + 1;
         if run.end - start < SHORTEST {
             break;
         }
-        if let Some(made) = attempt(text, &replace(&lines, start..run.end), 6, Decoder::Base64) {
-            return (Some(made), past);
+        if let Some(made) = attempt(text, start..run.end, 6, Decoder::Base64) {
+            return made;
         }
     }
     (None, run.end)
-}
-
-fn replace(lines: &[Range<usize>], first: Range<usize>) -> Vec<Range<usize>> {
-    [first].into_iter().chain(lines.iter().skip(1).cloned()).collect()
 }
 
 /// The run, and the lines after it that go on with it.
@@ -101,7 +105,10 @@ fn lines(text: &[u8], first: &Range<usize>, hex: bool) -> Vec<Range<usize>> {
         let stop = run(text, start, width + 1, belongs);
         let padded = run(text, stop, 2, |byte| byte == b'=');
         let last = stop - start < width || padded > stop;
-        let closes = matches!(byte(text, padded), b'\n' | b'\r' | 0 | b'"' | b'\'' | b'\\' | b',' | b'<' | b' ' | b')');
+        let closes = matches!(
+            byte(text, padded),
+            b'\n' | b'\r' | 0 | b'"' | b'\'' | b'\\' | b',' | b'<' | b' ' | b')'
+        );
         if stop == start || stop - start > width || !closes {
             break;
         }
@@ -127,20 +134,56 @@ fn line_end(text: &[u8], at: usize) -> Option<usize> {
     }
 }
 
-/// Decodes lines of `bits` a letter, if what comes out is worth a look.
-fn attempt(text: &[u8], lines: &[Range<usize>], bits: u32, via: Decoder) -> Option<Made> {
-    let (sample, _) = unpack(text, lines, bits, SAMPLE)?;
-    let worth = is_text(&sample) || is_container(&sample) || utf16::decode(&sample).is_some() && sample.len() > 16;
+/// Decodes a run of `bits` a letter and the lines that go on with it, if what comes out is worth a
+/// look; and says where they end.
+fn attempt(
+    text: &[u8],
+    first: Range<usize>,
+    bits: u32,
+    via: Decoder,
+) -> Option<(Option<Made>, usize)> {
+    // Names of programs are out after a few letters.
+    if bits == 6 && !glance(part(text, first.start..first.start + 8)) {
+        return None;
+    }
+    let (sample, _) = unpack(text, std::slice::from_ref(&first), bits, SAMPLE)?;
+    let worth = is_text(&sample)
+        || is_container(&sample)
+        || utf16::decode(&sample).is_some() && sample.len() > 16;
     if !worth {
         return None;
     }
-    let (made, map) = unpack(text, lines, bits, usize::MAX)?;
-    Some(Made { via, text: made, map, changed: None })
+    let lines = lines(text, &first, bits == 4);
+    let past = lines.last().map_or(first.end, |line| line.end);
+    let (made, map) = unpack(text, &lines, bits, usize::MAX)?;
+    Some((Some(Made { via, text: made, map, changed: None }), past))
+}
+
+/// Whether the first six bytes may be a text's, or something packed.
+fn glance(letters: &[u8]) -> bool {
+    let mut store = 0_u64;
+    for &letter in letters {
+        let Some(value) = value(letter, 6) else { return false };
+        store = store << 6 | u64::from(value);
+    }
+    let [_, _, bytes @ ..] = store.to_be_bytes();
+    let printable = bytes
+        .iter()
+        .all(|byte| *byte >= 0x80 || !byte.is_ascii_control() || byte.is_ascii_whitespace());
+    let starts = matches!(bytes, [0..0x80 | 0xc2..=0xf4 | 0xff | 0xfe, ..]);
+    printable && starts
+        || is_container(&bytes)
+        || bytes.iter().filter(|byte| **byte == 0).count() >= 2
+        || matches!(bytes, [0x1f, 0x8b, ..] | [0x78, ..])
 }
 
 /// The bytes that letters of `bits` each make, at most so many.
 fn unpack(text: &[u8], lines: &[Range<usize>], bits: u32, most: usize) -> Option<(Vec<u8>, Map)> {
-    let (read, ratio) = match bits { 4 => (2, 1), 5 => (8, 5), _ => (4, 3) };
+    let (read, ratio) = match bits {
+        4 => (2, 1),
+        5 => (8, 5),
+        _ => (4, 3),
+    };
     let first = lines.first()?;
     let mut map = Map::new(first.start, read, ratio);
     let mut made = Vec::new();
@@ -193,22 +236,38 @@ mod tests {
 
     fn decoded(text: &str) -> Vec<(Decoder, String)> {
         let mut all = Vec::new();
-        find(text.as_bytes(), 0..text.len(), |made| all.push((made.via, String::from_utf8_lossy(&made.text).into_owned())));
+        find(text.as_bytes(), 0..text.len(), |made| {
+            all.push((made.via, String::from_utf8_lossy(&made.text).into_owned()))
+        });
         all
     }
 
     #[test]
     fn runs_of_every_alphabet() {
-        assert_eq!(decoded("x=c2VjcmV0IG1lc3NhZ2UgaGVyZQ==;"), [(Decoder::Base64, "secret message here".into())]);
-        assert_eq!(decoded("734563726574206d657373616765206865726521"), [(Decoder::Hex, "sEcret message here!".into())]);
-        assert_eq!(decoded("ONSWG4TFOQQG2ZLTONQWOZJANBSXEZI="), [(Decoder::Base32, "secret message here".into())]);
-        assert_eq!(decoded("c2VjcmV0IG1lc3NhZ2Ug\naGVyZQ==\n"), [(Decoder::Base64, "secret message here".into())]);
+        assert_eq!(
+            decoded("x=c2VjcmV0IG1lc3NhZ2UgaGVyZQ==;"),
+            [(Decoder::Base64, "secret message here".into())]
+        );
+        assert_eq!(
+            decoded("734563726574206d657373616765206865726521"),
+            [(Decoder::Hex, "sEcret message here!".into())]
+        );
+        assert_eq!(
+            decoded("ONSWG4TFOQQG2ZLTONQWOZJANBSXEZI="),
+            [(Decoder::Base32, "secret message here".into())]
+        );
+        assert_eq!(
+            decoded("c2VjcmV0IG1lc3NhZ2Ug\naGVyZQ==\n"),
+            [(Decoder::Base64, "secret message here".into())]
+        );
     }
 
     #[test]
     fn names_and_hashes_are_no_texts() {
         assert!(decoded("getElementsByTagNameFromDocument someOtherLongIdentifierName").is_empty());
-        assert!(decoded("9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08").is_empty());
+        assert!(
+            decoded("9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08").is_empty()
+        );
     }
 
     #[test]

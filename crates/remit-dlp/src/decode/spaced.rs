@@ -15,21 +15,44 @@ const LONGEST: usize = 64 * 1024;
 pub(super) fn find(text: &[u8], range: Range<usize>, mut found: impl FnMut(Made)) {
     let mut at = range.start.saturating_sub(STRIDE);
     let stop = range.end.saturating_add(STRIDE).min(text.len());
+    // Rows are read once, however long they are.
+    let mut floor = 0;
     while at < stop {
-        let row = letters(text, at).or_else(|| letters(text, at + 1)).or_else(|| {
-            (at..at + 3).find_map(|at| pairs(text, at))
-        });
+        let row = glance(text, at, floor);
         let Some((made, end)) = row else {
             at += STRIDE;
             continue;
         };
         found(made);
+        floor = end;
         at = end.max(at + STRIDE);
     }
 }
 
+/// The row at `at`, if every second or third byte there is the same kind of mark.
+fn glance(text: &[u8], at: usize, floor: usize) -> Option<(Made, usize)> {
+    let Some(&[first, second, third, fourth, fifth, sixth, seventh, eighth]) = text.get(at..at + 8)
+    else {
+        return letters(text, at, floor)
+            .or_else(|| letters(text, at + 1, floor))
+            .or_else(|| (at..at + 3).find_map(|at| pairs(text, at, floor)));
+    };
+    let step = |byte: u8| matches!(byte, b' ' | b':' | b'-' | b',' | b'\n');
+    if second == fourth && fourth == sixth && !second.is_ascii_alphanumeric() {
+        return letters(text, at, floor);
+    }
+    if third == fifth && fifth == seventh && !third.is_ascii_alphanumeric() {
+        return letters(text, at + 1, floor);
+    }
+    let pair = step(third) && step(sixth)
+        || step(fourth) && step(seventh)
+        || step(fifth) && step(eighth)
+        || step(first) && step(fourth);
+    if pair { (at..at + 3).find_map(|at| pairs(text, at, floor)) } else { None }
+}
+
 /// The row of single characters that has one at `at`.
-fn letters(text: &[u8], at: usize) -> Option<(Made, usize)> {
+fn letters(text: &[u8], at: usize, floor: usize) -> Option<(Made, usize)> {
     let gap = byte(text, at + 1);
     if !matches!(gap, b' ' | b'.' | b'-' | b'_' | b'\t') {
         return None;
@@ -39,7 +62,7 @@ fn letters(text: &[u8], at: usize) -> Option<(Made, usize)> {
         return None;
     }
     let mut start = at;
-    while start >= 2 && fits(start - 2) && at - start < LONGEST {
+    while start >= floor + 2 && fits(start - 2) && at - start < LONGEST {
         start -= 2;
     }
     // A word that only ends here is no single character.
@@ -71,7 +94,8 @@ fn letters(text: &[u8], at: usize) -> Option<(Made, usize)> {
         }
     }
     map.end(made.len(), place);
-    (made.len() >= SHORTEST).then_some((Made { via: Decoder::SpacedOut, text: made, map, changed: None }, place))
+    (made.len() >= SHORTEST)
+        .then_some((Made { via: Decoder::SpacedOut, text: made, map, changed: None }, place))
 }
 
 fn is_single(byte: u8, gap: u8) -> bool {
@@ -79,18 +103,19 @@ fn is_single(byte: u8, gap: u8) -> bool {
 }
 
 /// The row of pairs of hexadecimal digits that has one at `at`.
-fn pairs(text: &[u8], at: usize) -> Option<(Made, usize)> {
+fn pairs(text: &[u8], at: usize, floor: usize) -> Option<(Made, usize)> {
     let gap = byte(text, at + 2);
     if !matches!(gap, b' ' | b':' | b'-' | b',' | b'\n') {
         return None;
     }
-    let fits = |at: usize| byte(text, at).is_ascii_hexdigit() && byte(text, at + 1).is_ascii_hexdigit();
+    let fits =
+        |at: usize| byte(text, at).is_ascii_hexdigit() && byte(text, at + 1).is_ascii_hexdigit();
     let step = |at: usize| matches!(byte(text, at), b' ' | b':' | b'-' | b',' | b'\n');
     if !(fits(at) && fits(at + 3) && step(at + 5) && fits(at + 6)) {
         return None;
     }
     let mut start = at;
-    while start >= 3 && step(start - 1) && fits(start - 3) && at - start < LONGEST {
+    while start >= floor + 3 && step(start - 1) && fits(start - 3) && at - start < LONGEST {
         start -= 3;
     }
     let mut made = Vec::new();
@@ -106,9 +131,9 @@ fn pairs(text: &[u8], at: usize) -> Option<(Made, usize)> {
     }
     let mut map = Map::new(start, 3, 1);
     map.end(made.len(), place);
-    (made.len() >= 8 && is_text(&made)).then_some((Made { via: Decoder::Hex, text: made, map, changed: None }, place))
+    (made.len() >= 8 && is_text(&made))
+        .then_some((Made { via: Decoder::Hex, text: made, map, changed: None }, place))
 }
-
 
 #[cfg(test)]
 mod tests {
@@ -116,7 +141,9 @@ mod tests {
 
     fn decoded(text: &str) -> Vec<String> {
         let mut all = Vec::new();
-        find(text.as_bytes(), 0..text.len(), |made| all.push(String::from_utf8_lossy(&made.text).into_owned()));
+        find(text.as_bytes(), 0..text.len(), |made| {
+            all.push(String::from_utf8_lossy(&made.text).into_owned())
+        });
         all
     }
 

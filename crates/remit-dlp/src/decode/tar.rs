@@ -43,7 +43,12 @@ pub(super) fn open(text: &[u8], budget: &mut Budget) -> Option<Opened> {
                 opened.unread = Some(UnreadReason::TooLarge);
                 break;
             }
-            opened.members.push(Member { via: Decoder::Tar, text: data.to_vec(), range: start..start + data.len(), stored: true });
+            opened.members.push(Member {
+                via: Decoder::Tar,
+                text: data.to_vec(),
+                range: start..start + data.len(),
+                stored: true,
+            });
         }
         at = start.saturating_add(size.div_ceil(BLOCK).saturating_mul(BLOCK));
     }
@@ -52,13 +57,23 @@ pub(super) fn open(text: &[u8], budget: &mut Budget) -> Option<Opened> {
 
 /// The sum of the header's bytes, with blanks in place of the sum itself.
 fn checksum(header: &[u8]) -> bool {
-    let sum: usize = header.iter().enumerate().map(|(at, byte)| if (148..156).contains(&at) { 32 } else { usize::from(*byte) }).sum();
+    let sum: usize = header
+        .iter()
+        .enumerate()
+        .map(|(at, byte)| if (148..156).contains(&at) { 32 } else { usize::from(*byte) })
+        .sum();
     header.len() == BLOCK && octal(part(header, 148..156)) == Some(sum)
 }
 
 fn octal(field: &[u8]) -> Option<usize> {
-    let digits = field.iter().skip_while(|byte| **byte == b' ').take_while(|byte| matches!(byte, b'0'..=b'7'));
+    let digits = field
+        .iter()
+        .skip_while(|byte| **byte == b' ')
+        .take_while(|byte| matches!(byte, b'0'..=b'7'));
     let mut any = false;
-    let value = digits.fold(0_usize, |value, byte| { any = true; value.saturating_mul(8).saturating_add(usize::from(byte - b'0')) });
+    let value = digits.fold(0_usize, |value, byte| {
+        any = true;
+        value.saturating_mul(8).saturating_add(usize::from(byte - b'0'))
+    });
     any.then_some(value)
 }

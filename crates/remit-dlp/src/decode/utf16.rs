@@ -10,13 +10,20 @@ pub(super) fn decode(text: &[u8]) -> Option<Made> {
         [0xfe, 0xff, ..] => (true, 2),
         _ => {
             let sample = text.get(..text.len().min(4096))?;
-            let zeros = |odd: usize| sample.iter().skip(odd).step_by(2).filter(|byte| **byte == 0).count();
+            let zeros =
+                |odd: usize| sample.iter().skip(odd).step_by(2).filter(|byte| **byte == 0).count();
             let (even, odd) = (zeros(0), zeros(1));
             let half = sample.len() / 2;
             if half < 6 {
                 return None;
             }
-            if odd * 10 >= half * 7 && even * 10 < half { (false, 0) } else if even * 10 >= half * 7 && odd * 10 < half { (true, 0) } else { return None }
+            if odd * 10 >= half * 7 && even * 10 < half {
+                (false, 0)
+            } else if even * 10 >= half * 7 && odd * 10 < half {
+                (true, 0)
+            } else {
+                return None;
+            }
         }
     };
     let units = text.get(skip..)?.chunks_exact(2).map(|pair| match pair {

@@ -26,7 +26,8 @@ pub(super) fn open(text: &[u8], budget: &mut Budget) -> Option<Opened> {
         return None;
     }
     let (entries, whole) = entries(text);
-    let mut opened = Opened { members: Vec::new(), unread: (!whole).then_some(UnreadReason::Damaged) };
+    let mut opened =
+        Opened { members: Vec::new(), unread: (!whole).then_some(UnreadReason::Damaged) };
     let office = entries.iter().any(|entry| office::marks(&entry.name));
     for entry in entries {
         let range = entry.data..entry.data.saturating_add(entry.packed).min(text.len());
@@ -37,7 +38,13 @@ pub(super) fn open(text: &[u8], budget: &mut Budget) -> Option<Opened> {
             continue;
         }
         let (made, unread) = match entry.method {
-            0 => if budget.take(data.len()) { (data.to_vec(), None) } else { (Vec::new(), Some(UnreadReason::TooLarge)) },
+            0 => {
+                if budget.take(data.len()) {
+                    (data.to_vec(), None)
+                } else {
+                    (Vec::new(), Some(UnreadReason::TooLarge))
+                }
+            }
             8 => budget.drain(flate2::bufread::DeflateDecoder::new(data)),
             12 => budget.drain(bzip2::bufread::BzDecoder::new(data)),
             93 => match ruzstd::decoding::StreamingDecoder::new(data) {
@@ -78,12 +85,17 @@ fn directory(text: &[u8]) -> Option<Vec<Entry>> {
     let mut at = usize::try_from(long(text, end + 16)).ok()?;
     let mut entries = Vec::new();
     while part(text, at..at.saturating_add(4)) == b"PK\x01\x02" && entries.len() < MEMBERS {
-        let (name, extra, comment) = (usize::from(word(text, at + 28)), usize::from(word(text, at + 30)), usize::from(word(text, at + 32)));
+        let (name, extra, comment) = (
+            usize::from(word(text, at + 28)),
+            usize::from(word(text, at + 30)),
+            usize::from(word(text, at + 32)),
+        );
         let local = usize::try_from(long(text, at + 42)).ok()?;
         if part(text, local..local.saturating_add(4)) != b"PK\x03\x04" {
             return None;
         }
-        let data = local + 30 + usize::from(word(text, local + 26)) + usize::from(word(text, local + 28));
+        let data =
+            local + 30 + usize::from(word(text, local + 26)) + usize::from(word(text, local + 28));
         entries.push(Entry {
             name: part(text, at + 46..at + 46 + name).to_vec(),
             flags: word(text, at + 8),
@@ -108,18 +120,30 @@ fn locals(text: &[u8]) -> Vec<Entry> {
         if flags & 8 != 0 && packed == 0 {
             // The length comes after the data: up to the next header.
             let rest = text.get(data..).unwrap_or_default();
-            packed = memchr::memmem::find(rest, b"PK\x03\x04").or_else(|| memchr::memmem::find(rest, b"PK\x01\x02")).unwrap_or(rest.len());
+            packed = memchr::memmem::find(rest, b"PK\x03\x04")
+                .or_else(|| memchr::memmem::find(rest, b"PK\x01\x02"))
+                .unwrap_or(rest.len());
         }
-        entries.push(Entry { name: part(text, at + 30..at + 30 + name).to_vec(), flags, method: word(text, at + 8), packed, data });
+        entries.push(Entry {
+            name: part(text, at + 30..at + 30 + name).to_vec(),
+            flags,
+            method: word(text, at + 8),
+            packed,
+            data,
+        });
         at = data.saturating_add(packed);
     }
     entries
 }
 
 fn word(text: &[u8], at: usize) -> u16 {
-    text.get(at..at.saturating_add(2)).and_then(|bytes| bytes.try_into().ok()).map_or(0, u16::from_le_bytes)
+    text.get(at..at.saturating_add(2))
+        .and_then(|bytes| bytes.try_into().ok())
+        .map_or(0, u16::from_le_bytes)
 }
 
 fn long(text: &[u8], at: usize) -> u32 {
-    text.get(at..at.saturating_add(4)).and_then(|bytes| bytes.try_into().ok()).map_or(0, u32::from_le_bytes)
+    text.get(at..at.saturating_add(4))
+        .and_then(|bytes| bytes.try_into().ok())
+        .map_or(0, u32::from_le_bytes)
 }

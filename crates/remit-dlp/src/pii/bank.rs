@@ -1,6 +1,10 @@
 //! Accounts of national systems: only beside a word that names one.
 
-use super::{checks::weighted, cue::{Around, Cue}, number::Number};
+use super::{
+    checks::weighted,
+    cue::{Around, Cue},
+    number::Number,
+};
 use crate::{
     context::Role,
     found::{Class, Hit},
@@ -15,23 +19,43 @@ pub(crate) fn find(around: &Around<'_>, number: &Number) -> Option<Hit> {
         return None;
     }
     let hit = |percent, kind| Some(Hit::new(range.clone(), Class::BankAccount, percent, kind));
-    if byte(around.text, range.end).is_ascii_alphabetic() || matches!(whole.separator(around.text), Some(b'/')) {
+    if byte(around.text, range.end).is_ascii_alphabetic()
+        || matches!(whole.separator(around.text), Some(b'/'))
+    {
         return None;
     }
     let separator = whole.separator(around.text);
     if around.cue(range.start, &[Role::Routing]) == Cue::Yes {
         let aba = digits.len() == 9 && aba(digits);
         let sort = digits.len() == 6 && (whole.groups() == 1 || whole.is(&[2, 2, 2]));
-        let bank = digits.len() == 8 && (whole.groups() == 1 || whole.is(&[3, 3, 2]) || whole.is(&[3, 5]));
-        return if aba { hit(90, "aba") } else if sort || bank { hit(75, "sort-code") } else { None };
+        let bank =
+            digits.len() == 8 && (whole.groups() == 1 || whole.is(&[3, 3, 2]) || whole.is(&[3, 5]));
+        return if aba {
+            hit(90, "aba")
+        } else if sort || bank {
+            hit(75, "sort-code")
+        } else {
+            None
+        };
     }
     if around.cue(range.start, &[Role::Account]) != Cue::Yes || separator == Some(b'.') {
         return None;
     }
     // An account of a cloud or a shop is not one of a bank.
-    let cloud = [&b"aws"[..], b"account_id", b"accountid", b"account id", b"azure", b"arn:", b"twitter", b"github", b"user account", b"subscription"]
-        .iter()
-        .any(|word| around.said(range.start, word));
+    let cloud = [
+        &b"aws"[..],
+        b"account_id",
+        b"accountid",
+        b"account id",
+        b"azure",
+        b"arn:",
+        b"twitter",
+        b"github",
+        b"user account",
+        b"subscription",
+    ]
+    .iter()
+    .any(|word| around.said(range.start, word));
     let dated = whole.groups() == 3 && whole.is(&[4, 2, 2]);
     if cloud || dated || digits.iter().all(|digit| *digit == 0) {
         return None;
@@ -49,7 +73,8 @@ pub(crate) fn ifsc(around: &Around<'_>, at: usize) -> Option<Hit> {
     let shape = word.len() == 11
         && word.iter().take(4).all(u8::is_ascii_uppercase)
         && word.get(4) == Some(&b'0');
-    (shape && around.cue(at, &[Role::Routing]) == Cue::Yes).then(|| Hit::new(at..end, Class::BankAccount, 80, "ifsc"))
+    (shape && around.cue(at, &[Role::Routing]) == Cue::Yes)
+        .then(|| Hit::new(at..end, Class::BankAccount, 80, "ifsc"))
 }
 
 /// The American Bankers Association's routing number.
@@ -61,7 +86,12 @@ fn aba(digits: &[u8]) -> bool {
 
 /// Mexico's standardised account number.
 fn clabe(digits: &[u8]) -> bool {
-    let sum: u32 = digits.iter().take(17).zip([3, 7, 1].into_iter().cycle()).map(|(digit, weight)| u32::from(*digit) * weight % 10).sum();
+    let sum: u32 = digits
+        .iter()
+        .take(17)
+        .zip([3, 7, 1].into_iter().cycle())
+        .map(|(digit, weight)| u32::from(*digit) * weight % 10)
+        .sum();
     digits.last().is_some_and(|last| u32::from(*last) == (10 - sum % 10) % 10)
 }
 

@@ -1,6 +1,10 @@
 //! Payment cards: ISO/IEC 7812 numbers of the schemes' ranges.
 
-use super::{checks::luhn, cue::{Around, Cue}, number::{Number, Part, value}};
+use super::{
+    checks::luhn,
+    cue::{Around, Cue},
+    number::{Number, Part, value},
+};
 use crate::{
     context::Role,
     found::{Class, Hit},
@@ -29,14 +33,46 @@ const SCHEMES: [(&str, u64, u64, &[usize]); 17] = [
 
 /// Numbers that payment services publish for tests.
 const TESTS: [u64; 40] = [
-    4_111_111_111_111_111, 4_242_424_242_424_242, 5_555_555_555_554_444, 378_282_246_310_005, 371_449_635_398_431,
-    6_011_111_111_111_117, 30_569_309_025_904, 3_530_111_333_300_000, 5_105_105_105_105_100, 4_012_888_888_881_881,
-    4_000_056_655_665_556, 5_200_828_282_828_210, 2_223_003_122_003_222, 6_011_000_990_139_424, 38_520_000_023_237,
-    5_454_545_454_545_454, 4_444_333_322_221_111, 6_759_649_826_438_453, 5_019_717_010_103_742, 4_222_222_222_222,
-    3_566_002_020_360_505, 378_734_493_671_000, 5_610_591_081_018_250, 4_917_610_000_000_000, 4_462_030_000_000_000,
-    5_425_233_430_109_903, 2_222_420_000_001_113, 4_263_982_640_269_299, 374_245_455_400_126, 4_007_000_000_027,
-    4_012_000_033_330_026, 6_011_000_400_000_000, 36_227_206_271_667, 3_056_930_009_020_004, 4_000_002_500_003_155,
-    5_506_900_490_000_436, 4_005_519_200_000_004, 4_000_002_760_003_184, 6_205_500_000_000_000_004, 6_011_000_000_000_004,
+    4_111_111_111_111_111,
+    4_242_424_242_424_242,
+    5_555_555_555_554_444,
+    378_282_246_310_005,
+    371_449_635_398_431,
+    6_011_111_111_111_117,
+    30_569_309_025_904,
+    3_530_111_333_300_000,
+    5_105_105_105_105_100,
+    4_012_888_888_881_881,
+    4_000_056_655_665_556,
+    5_200_828_282_828_210,
+    2_223_003_122_003_222,
+    6_011_000_990_139_424,
+    38_520_000_023_237,
+    5_454_545_454_545_454,
+    4_444_333_322_221_111,
+    6_759_649_826_438_453,
+    5_019_717_010_103_742,
+    4_222_222_222_222,
+    3_566_002_020_360_505,
+    378_734_493_671_000,
+    5_610_591_081_018_250,
+    4_917_610_000_000_000,
+    4_462_030_000_000_000,
+    5_425_233_430_109_903,
+    2_222_420_000_001_113,
+    4_263_982_640_269_299,
+    374_245_455_400_126,
+    4_007_000_000_027,
+    4_012_000_033_330_026,
+    6_011_000_400_000_000,
+    36_227_206_271_667,
+    3_056_930_009_020_004,
+    4_000_002_500_003_155,
+    5_506_900_490_000_436,
+    4_005_519_200_000_004,
+    4_000_002_760_003_184,
+    6_205_500_000_000_000_004,
+    6_011_000_000_000_004,
 ];
 
 /// The card number among the groups of a number.
@@ -66,7 +102,9 @@ fn judge(around: &Around<'_>, number: &Number, part: Part<'_>, from: usize) -> O
     })?;
     let single = part.groups() == 1;
     let spaced = matches!(part.separator(around.text), Some(b' ' | b'-' | 0xc2))
-        && [&[4, 4, 4, 4][..], &[4, 6, 5], &[4, 6, 4], &[4, 4, 4, 4, 3], &[4, 4, 4, 1]].iter().any(|layout| part.is(layout));
+        && [&[4, 4, 4, 4][..], &[4, 6, 5], &[4, 6, 4], &[4, 4, 4, 4, 3], &[4, 4, 4, 1]]
+            .iter()
+            .any(|layout| part.is(layout));
     if !single && !spaced {
         return None;
     }
@@ -75,7 +113,14 @@ fn judge(around: &Around<'_>, number: &Number, part: Part<'_>, from: usize) -> O
     let percent = match around.cue(range.start, &[Role::Card]) {
         Cue::Yes => 97,
         // Part of a longer number, or a number of something else.
-        _ if number.embedded || loose || single && number.groups() > 1 && (from > 0 || around.text.get(range.end) == Some(&b'.')) => return None,
+        _ if number.embedded
+            || loose
+            || single
+                && number.groups() > 1
+                && (from > 0 || around.text.get(range.end) == Some(&b'.')) =>
+        {
+            return None;
+        }
         Cue::No if single => return None,
         Cue::No | Cue::Silent if spaced => 85,
         // Long numbers are everywhere; in a sentence they are something.
@@ -83,7 +128,8 @@ fn judge(around: &Around<'_>, number: &Number, part: Part<'_>, from: usize) -> O
         _ => 65,
     };
     let next = around.text.get(range.end).copied().unwrap_or(0);
-    (!next.is_ascii_alphanumeric() && next != b'_').then(|| Hit::new(range, Class::CreditCard, percent, scheme))
+    (!next.is_ascii_alphanumeric() && next != b'_')
+        .then(|| Hit::new(range, Class::CreditCard, percent, scheme))
 }
 
 /// Published test numbers, and numbers with hardly any different digits.

@@ -8,7 +8,13 @@ pub(crate) fn luhn(digits: &[u8]) -> bool {
         .enumerate()
         .map(|(place, digit)| {
             let digit = u32::from(*digit);
-            if place % 2 == 0 { digit } else if digit > 4 { digit * 2 - 9 } else { digit * 2 }
+            if place % 2 == 0 {
+                digit
+            } else if digit > 4 {
+                digit * 2 - 9
+            } else {
+                digit * 2
+            }
         })
         .sum();
     sum % 10 == 0
@@ -33,9 +39,14 @@ pub(crate) fn mod_11_10(digits: &[u8]) -> bool {
 /// Verhoeff's scheme, over the dihedral group of order ten.
 pub(crate) fn verhoeff(digits: &[u8]) -> bool {
     const P: [[u8; 10]; 8] = [
-        [0, 1, 2, 3, 4, 5, 6, 7, 8, 9], [1, 5, 7, 6, 2, 8, 3, 0, 9, 4], [5, 8, 0, 3, 7, 9, 6, 1, 4, 2],
-        [8, 9, 1, 6, 0, 4, 3, 5, 2, 7], [9, 4, 5, 3, 1, 2, 6, 8, 7, 0], [4, 2, 8, 6, 5, 7, 3, 9, 0, 1],
-        [2, 7, 9, 3, 8, 0, 6, 4, 1, 5], [7, 0, 4, 6, 9, 1, 3, 2, 5, 8],
+        [0, 1, 2, 3, 4, 5, 6, 7, 8, 9],
+        [1, 5, 7, 6, 2, 8, 3, 0, 9, 4],
+        [5, 8, 0, 3, 7, 9, 6, 1, 4, 2],
+        [8, 9, 1, 6, 0, 4, 3, 5, 2, 7],
+        [9, 4, 5, 3, 1, 2, 6, 8, 7, 0],
+        [4, 2, 8, 6, 5, 7, 3, 9, 0, 1],
+        [2, 7, 9, 3, 8, 0, 6, 4, 1, 5],
+        [7, 0, 4, 6, 9, 1, 3, 2, 5, 8],
     ];
     let product = |left: u8, right: u8| match (left < 5, right < 5) {
         (true, true) => (left + right) % 5,
@@ -45,7 +56,8 @@ pub(crate) fn verhoeff(digits: &[u8]) -> bool {
     };
     let mut state = 0;
     for (place, digit) in digits.iter().rev().enumerate() {
-        let permuted = P.get(place % 8).and_then(|row| row.get(usize::from(*digit))).copied().unwrap_or(0);
+        let permuted =
+            P.get(place % 8).and_then(|row| row.get(usize::from(*digit))).copied().unwrap_or(0);
         state = product(state, permuted);
     }
     state == 0

@@ -12,9 +12,14 @@ FK18 FO18 FR27 GB22 GE22 GI23 GL18 GR27 GT28 HN28 HR21 HU28 IE22 IL23 IQ23 IS26 
 LY25 MC27 MD24 ME22 MK19 MN20 MR27 MT31 MU30 NI28 NL18 NO15 OM23 PK24 PL28 PS29 PT25 QA29 RO24 RS22 RU33 SA24 SC31 SD18 SE24 SI19 SK24 \
 SM27 SO23 ST25 SV28 TL23 TN24 TR26 UA29 VA22 VG24 XK20 YE30";
 
-/// What the walk stops at: every country's letters.
-pub(crate) fn anchors() -> impl Iterator<Item = [u8; 2]> {
-    LENGTHS.split_whitespace().filter_map(|row| <[u8; 2]>::try_from(row.as_bytes().get(..2)?).ok())
+/// What the walk stops at: every country's letters and a digit.
+pub(crate) fn firsts() -> impl Iterator<Item = [u8; 3]> {
+    LENGTHS.split_whitespace().flat_map(|row| {
+        (b'0'..=b'9').filter_map(move |digit| match row.as_bytes() {
+            [first, second, ..] => Some([*first, *second, digit]),
+            _ => None,
+        })
+    })
 }
 
 /// The number that starts at `at`.
@@ -53,8 +58,15 @@ mod tests {
 
     #[test]
     fn numbers_of_the_registry() {
-        for iban in ["GB29 NWBK 6016 1331 9268 19", "DE89370400440532013000", "FR1420041010050500013M02606", "NO9386011117947",
-            "MT84MALT011000012345MTLCAST001S", "CH93 0076 2011 6238 5295 7", "BR1800360305000010009795493C1"] {
+        for iban in [
+            "GB29 NWBK 6016 1331 9268 19",
+            "DE89370400440532013000",
+            "FR1420041010050500013M02606",
+            "NO9386011117947",
+            "MT84MALT011000012345MTLCAST001S",
+            "CH93 0076 2011 6238 5295 7",
+            "BR1800360305000010009795493C1",
+        ] {
             assert_eq!(at(iban.as_bytes(), 0).map(|hit| hit.end), Some(iban.len()), "{iban}");
         }
         assert_eq!(at(b"DE89370400440532013001", 0), None);

@@ -7,7 +7,28 @@ use crate::{
 
 /// Ways that a statement goes on.
 const VERBS: [&str; 22] = [
-    "with ", "of ", "as ", "is ", "for ", "to ", "mit ", "an ", "auf ", "con ", "de ", "d'", "avec ", "di ", "com ", "met ", "na ", "z ", "was ", "includes ", "medikament ", ": ",
+    "with ",
+    "of ",
+    "as ",
+    "is ",
+    "for ",
+    "to ",
+    "mit ",
+    "an ",
+    "auf ",
+    "con ",
+    "de ",
+    "d'",
+    "avec ",
+    "di ",
+    "com ",
+    "met ",
+    "na ",
+    "z ",
+    "was ",
+    "includes ",
+    "medikament ",
+    ": ",
 ];
 
 /// The statement that follows a word which ended at `at`.
@@ -15,27 +36,62 @@ pub(crate) fn after(text: &[u8], word: &[u8], at: usize) -> Option<Hit> {
     if let Some(hit) = code(text, at) {
         return Some(hit);
     }
-    let patient = [&b"patient"[..], b"paciente", b"paziente", b"icd", b"chronic", b"symptom", b"medical"].iter().any(|name| says(word, 0, name));
-    let mut place = run(text, at, 6, |byte| matches!(byte, b'"' | b'\'' | b' ' | b'\\' | b'*' | b')'));
-    let field = matches!(byte(text, place), b':' | b'=' | b'>') || part(text, place..place + 3) == "：".as_bytes();
+    let patient =
+        [&b"patient"[..], b"paciente", b"paziente", b"icd", b"chronic", b"symptom", b"medical"]
+            .iter()
+            .any(|name| says(word, 0, name));
+    let mut place =
+        run(text, at, 6, |byte| matches!(byte, b'"' | b'\'' | b' ' | b'\\' | b'*' | b')'));
+    let field = matches!(byte(text, place), b':' | b'=' | b'>')
+        || part(text, place..place + 3) == "：".as_bytes();
     if field {
         let width = if byte(text, place) == 0xef { 3 } else { 1 };
-        place = run(text, place + width, 8, |byte| matches!(byte, b'"' | b'\'' | b' ' | b'\\' | b'=' | b'*' | b'['));
+        place = run(text, place + width, 8, |byte| {
+            matches!(byte, b'"' | b'\'' | b' ' | b'\\' | b'=' | b'*' | b'[')
+        });
     } else {
-        let verb = VERBS.iter().find(|verb| says(text, place, verb.as_bytes()) && before(text, place) == b' ')?;
+        let verb = VERBS
+            .iter()
+            .find(|verb| says(text, place, verb.as_bytes()) && before(text, place) == b' ')?;
         place += verb.len();
     }
     if patient || !is_word(byte(text, place)) || byte(text, place).is_ascii_digit() {
         return None;
     }
-    let end = run(text, place, 60, |byte| is_word(byte) || matches!(byte, b' ' | b'-' | b'(' | b')' | b'/' | b'\''));
-    let end = end - part(text, place..end).iter().rev().take_while(|byte| matches!(**byte, b' ' | b'-' | b'(' | b'/')).count();
+    let end = run(text, place, 60, |byte| {
+        is_word(byte) || matches!(byte, b' ' | b'-' | b'(' | b')' | b'/' | b'\'')
+    });
+    let end = end
+        - part(text, place..end)
+            .iter()
+            .rev()
+            .take_while(|byte| matches!(**byte, b' ' | b'-' | b'(' | b'/'))
+            .count();
     let value = part(text, place..end);
     let letters = value.iter().filter(|byte| is_word(**byte)).count();
     // A field of a program: `diagnosis = None`, `diagnosis: str`.
-    let code = [&b"None"[..], b"null", b"str", b"string", b"String", b"self", b"true", b"false", b"new ", b"the ", b"a ", b"this ", b"Option"].iter().any(|word| value.starts_with(word)) || byte(text, end) == b'_' || byte(text, end) == b'.' && is_word(byte(text, end + 1));
+    let code = [
+        &b"None"[..],
+        b"null",
+        b"str",
+        b"string",
+        b"String",
+        b"self",
+        b"true",
+        b"false",
+        b"new ",
+        b"the ",
+        b"a ",
+        b"this ",
+        b"Option",
+    ]
+    .iter()
+    .any(|word| value.starts_with(word))
+        || byte(text, end) == b'_'
+        || byte(text, end) == b'.' && is_word(byte(text, end + 1));
     let said = field || letters >= 6;
-    (letters >= 3 && said && !code && byte(text, end) != b'=').then(|| Hit::new(place..end, Class::Medical, 65, "statement"))
+    (letters >= 3 && said && !code && byte(text, end) != b'=')
+        .then(|| Hit::new(place..end, Class::Medical, 65, "statement"))
 }
 
 /// A code of ICD-10 shortly after.
@@ -56,7 +112,8 @@ fn code(text: &[u8], at: usize) -> Option<Hit> {
             if byte(text, end) == b'.' && byte(text, end + 1).is_ascii_digit() {
                 end = run(text, end + 1, 4, |byte| byte.is_ascii_alphanumeric());
             }
-            return (!is_word(byte(text, end))).then(|| Hit::new(place..end, Class::Medical, 80, "icd-10"));
+            return (!is_word(byte(text, end)))
+                .then(|| Hit::new(place..end, Class::Medical, 80, "icd-10"));
         }
         place += 1;
     }

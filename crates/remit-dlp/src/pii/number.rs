@@ -23,7 +23,13 @@ pub(crate) struct Number {
 impl Number {
     /// The groups that start at `at`.
     pub(crate) fn at(text: &[u8], at: usize) -> Self {
-        let mut number = Self { digits: [0; DIGITS], count: 0, groups: [(0, 0); GROUPS], length: 0, embedded: false };
+        let mut number = Self {
+            digits: [0; DIGITS],
+            count: 0,
+            groups: [(0, 0); GROUPS],
+            length: 0,
+            embedded: false,
+        };
         let mut place = at;
         while number.length < GROUPS {
             let start = place;
@@ -103,7 +109,8 @@ impl Part<'_> {
 
     /// The separator that stands between all groups; nothing for one group or several kinds.
     pub(crate) fn separator(&self, text: &[u8]) -> Option<u8> {
-        let mut kinds = self.groups.windows(2).map(|pair| pair.first().map_or(0, |group| byte(text, group.1)));
+        let mut kinds =
+            self.groups.windows(2).map(|pair| pair.first().map_or(0, |group| byte(text, group.1)));
         let first = kinds.next()?;
         kinds.all(|kind| kind == first).then_some(first)
     }
@@ -131,5 +138,7 @@ impl Part<'_> {
 
 /// The number that digits are; saturating.
 pub(crate) fn value(digits: &[u8]) -> u64 {
-    digits.iter().fold(0_u64, |number, digit| number.saturating_mul(10).saturating_add(u64::from(*digit)))
+    digits
+        .iter()
+        .fold(0_u64, |number, digit| number.saturating_mul(10).saturating_add(u64::from(*digit)))
 }

@@ -29,7 +29,12 @@ pub(crate) fn find(around: &Around<'_>, at: usize) -> Option<Hit> {
     let start = dial.range.start;
     let hit = |percent, kind| Some(Hit::new(dial.range.clone(), Class::Phone, percent, kind));
     let next = byte(text, dial.range.end);
-    if next.is_ascii_alphabetic() && !matches!(next, b'x' | b'e') || next == b'_' || next == b'%' || next == b'$' || next == b':' && byte(text, dial.range.end + 1).is_ascii_digit() {
+    if next.is_ascii_alphabetic() && !matches!(next, b'x' | b'e')
+        || next == b'_'
+        || next == b'%'
+        || next == b'$'
+        || next == b':' && byte(text, dial.range.end + 1).is_ascii_digit()
+    {
         return None;
     }
     let count = dial.digits.len();
@@ -42,8 +47,13 @@ pub(crate) fn find(around: &Around<'_>, at: usize) -> Option<Hit> {
             _ => None,
         };
     }
-    let embedded = matches!(before(text, start), b'-' | b'_' | b'.' | b'/' | b'$' | b'#' | b'\\' | b'@' | b',') && before(text, start - 1).is_ascii_alphanumeric();
-    if embedded && before(text, start) != b',' || dial.digits.iter().all(|digit| Some(digit) == dial.digits.first()) {
+    let embedded = matches!(
+        before(text, start),
+        b'-' | b'_' | b'.' | b'/' | b'$' | b'#' | b'\\' | b'@' | b','
+    ) && before(text, start - 1).is_ascii_alphanumeric();
+    if embedded && before(text, start) != b','
+        || dial.digits.iter().all(|digit| Some(digit) == dial.digits.first())
+    {
         return None;
     }
     // An address, a version.
@@ -53,8 +63,12 @@ pub(crate) fn find(around: &Around<'_>, at: usize) -> Option<Hit> {
     let cue = around.cue(start, &[Role::Phone]);
     let laid_out = layout(&dial);
     match cue {
-        Cue::Yes if (7..=13).contains(&count) && !is_date(&dial) && dial.marks != b'x' => hit(if laid_out.is_some() { 92 } else { 75 }, "national"),
-        Cue::Yes if count == 14 || count == 15 => (dial.digits.starts_with(b"00")).then(|| hit(80, "e164"))?,
+        Cue::Yes if (7..=13).contains(&count) && !is_date(&dial) && dial.marks != b'x' => {
+            hit(if laid_out.is_some() { 92 } else { 75 }, "national")
+        }
+        Cue::Yes if count == 14 || count == 15 => {
+            (dial.digits.starts_with(b"00")).then(|| hit(80, "e164"))?
+        }
         Cue::Silent => laid_out.and_then(|kind| hit(72, kind)),
         // A label that names something unknown, but a layout that nothing else has.
         Cue::No if dial.bracket => laid_out.and_then(|kind| hit(65, kind)),
@@ -95,7 +109,9 @@ fn dial(text: &[u8], at: usize) -> Option<Dial> {
                     return None;
                 }
             }
-            b' ' | b'-' | b'.' | b'/' | b'(' | b')' | 0xc2 | 0xa0 if gap < 3 && groups.len() < 9 => {
+            b' ' | b'-' | b'.' | b'/' | b'(' | b')' | 0xc2 | 0xa0
+                if gap < 3 && groups.len() < 9 =>
+            {
                 if length > 0 {
                     groups.push(length);
                     length = 0;
@@ -123,8 +139,15 @@ fn dial(text: &[u8], at: usize) -> Option<Dial> {
         groups.push(length);
     }
     // A `(` that opened after the number belongs to the sentence.
-    let brackets_close = !open || byte(text, end) != b')' ;
-    (digits.len() >= 7 && brackets_close).then_some(Dial { range: start..end, digits, groups, plus, bracket, marks })
+    let brackets_close = !open || byte(text, end) != b')';
+    (digits.len() >= 7 && brackets_close).then_some(Dial {
+        range: start..end,
+        digits,
+        groups,
+        plus,
+        bracket,
+        marks,
+    })
 }
 
 /// Whether a number with a country code fits the country's plan.
@@ -151,14 +174,32 @@ fn layout(dial: &Dial) -> Option<&'static str> {
     let digits = dial.digits.as_slice();
     let starts = |prefix: &[u8]| digits.starts_with(prefix);
     let groups = dial.groups.as_slice();
-    let american = |digits: &[u8]| matches!((digits.first(), digits.get(3)), (Some(b'2'..=b'9'), Some(b'2'..=b'9')));
+    let american = |digits: &[u8]| {
+        matches!((digits.first(), digits.get(3)), (Some(b'2'..=b'9'), Some(b'2'..=b'9')))
+    };
     match groups {
-        [3, 3, 4] if american(digits) && dial.marks != b'x' && (dial.bracket || dial.marks != 0) => Some("us"),
+        [3, 3, 4]
+            if american(digits) && dial.marks != b'x' && (dial.bracket || dial.marks != 0) =>
+        {
+            Some("us")
+        }
         [3, 3, 4] if starts(b"010") || starts(b"011") => Some("kr"),
         [1, 3, 3, 4] if starts(b"1") && american(digits.get(1..)?) => Some("us"),
-        [2, 2, 2, 2, 2] if starts(b"0") && matches!(digits.get(1), Some(b'1'..=b'9')) && dial.marks != b'x' => Some("fr"),
-        [3, 4, 4] if starts(b"0") && matches!(digits.get(1), Some(b'1' | b'5'..=b'9')) && dial.marks != b'.' => Some("jp-kr"),
-        [2, 4, 4] if (starts(b"03") || starts(b"06") || starts(b"02")) && dial.marks == b'-' => Some("jp"),
+        [2, 2, 2, 2, 2]
+            if starts(b"0") && matches!(digits.get(1), Some(b'1'..=b'9')) && dial.marks != b'x' =>
+        {
+            Some("fr")
+        }
+        [3, 4, 4]
+            if starts(b"0")
+                && matches!(digits.get(1), Some(b'1' | b'5'..=b'9'))
+                && dial.marks != b'.' =>
+        {
+            Some("jp-kr")
+        }
+        [2, 4, 4] if (starts(b"03") || starts(b"06") || starts(b"02")) && dial.marks == b'-' => {
+            Some("jp")
+        }
         [2, 4, 4] | [2, 5, 4] if dial.bracket => Some("br-au"),
         [4, 3, 3] if starts(b"04") || starts(b"09") || starts(b"06") => Some("au"),
         [5, 6] if starts(b"07") || starts(b"01") => Some("gb"),
@@ -166,16 +207,28 @@ fn layout(dial: &Dial) -> Option<&'static str> {
         [3, 4, 4] if starts(b"02") => Some("gb"),
         [3, 3, 2, 2] if starts(b"0") || starts(b"8") || dial.bracket => Some("ch-ru"),
         [1, 3, 3, 2, 2] if starts(b"8") || starts(b"7") => Some("ru"),
-        [4, 6..=8] | [4, 3, 4] | [4, 7, 1..=4] if (starts(b"015") || starts(b"016") || starts(b"017")) && dial.marks != b'.' => Some("de"),
+        [4, 6..=8] | [4, 3, 4] | [4, 7, 1..=4]
+            if (starts(b"015") || starts(b"016") || starts(b"017")) && dial.marks != b'.' =>
+        {
+            Some("de")
+        }
         [2..=5, 5..=8] if starts(b"0") && dial.marks == b'/' && digits.len() >= 9 => Some("de"),
-        [3, 2, 2, 2] | [3, 3, 3] if dial.marks == 0 && matches!(digits.first(), Some(b'6' | b'7')) && groups.len() == 4 => Some("es"),
+        [3, 2, 2, 2] | [3, 3, 3]
+            if dial.marks == 0
+                && matches!(digits.first(), Some(b'6' | b'7'))
+                && groups.len() == 4 =>
+        {
+            Some("es")
+        }
         _ => None,
     }
 }
 
 /// A date's groups: not a number to dial.
 fn is_date(dial: &Dial) -> bool {
-    matches!(dial.groups.as_slice(), [4, 2, 2] | [2, 2, 4] | [4, 2, 2, ..]) && matches!(dial.marks, b'-' | b'/' | b'.') && !dial.bracket
+    matches!(dial.groups.as_slice(), [4, 2, 2] | [2, 2, 4] | [4, 2, 2, ..])
+        && matches!(dial.marks, b'-' | b'/' | b'.')
+        && !dial.bracket
 }
 
 /// `x = +12345678901`: an amount or an offset, not beside words.

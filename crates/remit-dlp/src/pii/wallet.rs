@@ -14,7 +14,7 @@ const BASE58: &[u8; 58] = b"123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrst
 const BECH32: &[u8; 32] = b"qpzry9x8gf2tvdw0s3jn54khce6mua7l";
 
 /// Words that start addresses with bech32: what the walk stops at.
-pub(crate) const ANCHORS: [[u8; 2]; 4] = [*b"bc", *b"lt", *b"tb", *b"ad"];
+pub(crate) const FIRSTS: [[u8; 3]; 4] = [*b"bc1", *b"ltc", *b"tb1", *b"add"];
 
 /// The address that starts with the digit at `at`: `0x…`, `1…`, `3…`.
 pub(crate) fn number(around: &Around<'_>, at: usize) -> Option<Hit> {
@@ -43,7 +43,8 @@ fn ethereum(around: &Around<'_>, at: usize) -> Option<Hit> {
     let varied = lower.windows(2).filter(|pair| pair.first() != pair.last()).count() > 20;
     let cue = around.cue(at, &[Role::Wallet]);
     let sure = holds && !one_case || cue == Cue::Yes;
-    (sure && varied).then(|| Hit::new(at..end, Class::CryptoWallet, if holds { 95 } else { 75 }, "ethereum"))
+    (sure && varied)
+        .then(|| Hit::new(at..end, Class::CryptoWallet, if holds { 95 } else { 75 }, "ethereum"))
 }
 
 /// Base58Check: version, 20 bytes, four bytes of a double SHA-256.
@@ -83,9 +84,12 @@ pub(crate) fn bech32(text: &[u8], at: usize) -> Option<Hit> {
     if data.len() < 14 {
         return None;
     }
-    let values = data.iter().map(|letter| BECH32.iter().position(|digit| digit == letter).and_then(|place| u8::try_from(place).ok()));
+    let values = data.iter().map(|letter| {
+        BECH32.iter().position(|digit| digit == letter).and_then(|place| u8::try_from(place).ok())
+    });
     let values: Vec<u8> = values.collect::<Option<_>>()?;
-    let head = prefix.bytes().map(|byte| byte >> 5).chain([0]).chain(prefix.bytes().map(|byte| byte & 31));
+    let head =
+        prefix.bytes().map(|byte| byte >> 5).chain([0]).chain(prefix.bytes().map(|byte| byte & 31));
     let sum = polymod(head.chain(values));
     matches!(sum, 1 | 0x2bc8_30a3).then(|| Hit::new(at..end, Class::CryptoWallet, 97, "bech32"))
 }
@@ -95,7 +99,10 @@ fn polymod(values: impl Iterator<Item = u8>) -> u32 {
     values.fold(1, |sum, value| {
         let top = sum >> 25;
         let sum = (sum & 0x01ff_ffff) << 5 ^ u32::from(value);
-        GENERATOR.iter().enumerate().fold(sum, |sum, (bit, row)| if top >> bit & 1 == 1 { sum ^ row } else { sum })
+        GENERATOR
+            .iter()
+            .enumerate()
+            .fold(sum, |sum, (bit, row)| if top >> bit & 1 == 1 { sum ^ row } else { sum })
     })
 }
 

@@ -11,7 +11,8 @@ const LONGEST: usize = 16 * 1024;
 /// The private key whose armour starts at `at`.
 pub(crate) fn at(text: &[u8], at: usize) -> Option<Hit> {
     let title = part(text, at..at + 64);
-    let title = title.strip_prefix(b"-----BEGIN ").or_else(|| title.strip_prefix(b"---- BEGIN "))?;
+    let title =
+        title.strip_prefix(b"-----BEGIN ").or_else(|| title.strip_prefix(b"---- BEGIN "))?;
     let name = title.get(..memchr::memmem::find(title, b"----")?)?;
     let private = mentions(name, b"private key") || name == b"AGE ENCRYPTED FILE" && false;
     if !private {
@@ -30,9 +31,18 @@ pub(crate) fn at(text: &[u8], at: usize) -> Option<Hit> {
     let end = end.min(text.len());
     let content = part(text, body..end);
     // The armour without a key is code that writes or looks for one.
-    let letters = content.split(|byte| !is_base64(*byte)).filter(|run| run.len() >= 16).map(<[u8]>::len).sum::<usize>();
-    let spaced = content.split(|byte| !is_base64(*byte)).filter(|run| run.len() >= 4).map(<[u8]>::len).sum::<usize>();
-    (letters >= 32 || spaced >= 128).then(|| Hit::new(at..end, Class::PrivateKey, if letters >= 40 { 96 } else { 70 }, "pem"))
+    let letters = content
+        .split(|byte| !is_base64(*byte))
+        .filter(|run| run.len() >= 16)
+        .map(<[u8]>::len)
+        .sum::<usize>();
+    let spaced = content
+        .split(|byte| !is_base64(*byte))
+        .filter(|run| run.len() >= 4)
+        .map(<[u8]>::len)
+        .sum::<usize>();
+    (letters >= 32 || spaced >= 128)
+        .then(|| Hit::new(at..end, Class::PrivateKey, if letters >= 40 { 96 } else { 70 }, "pem"))
 }
 
 const fn is_base64(byte: u8) -> bool {

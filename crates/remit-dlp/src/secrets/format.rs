@@ -41,6 +41,23 @@ impl Format {
         Some([*literal.as_bytes().first()?, *literal.as_bytes().get(1)?])
     }
 
+    /// Every three bytes that a value may have from its anchor on.
+    pub(crate) fn firsts(&self) -> Vec<[u8; 3]> {
+        let Some([first, second]) = self.anchor() else { return Vec::new() };
+        let third = match (self.rest.first(), self.rest.get(1)) {
+            (Some(Piece::Literal(literal)), _) if literal.len() > 2 => {
+                literal.as_bytes().get(2).copied()
+            }
+            _ => None,
+        };
+        let class = match self.rest.get(1) {
+            Some(Piece::Run { class, .. }) => *class,
+            _ => 'b',
+        };
+        let fits = |byte: &u8| third.map_or_else(|| belongs(class, *byte), |third| third == *byte);
+        (0..=u8::MAX).filter(fits).map(|third| [first, second, third]).collect()
+    }
+
     /// How many bytes of every value are the same.
     pub(crate) fn fixed(&self) -> usize {
         match self.rest.first() {

@@ -12,7 +12,9 @@ pub(crate) fn at(text: &[u8], at: usize) -> Option<Hit> {
     if part(text, at..at + 3) != b"eyJ" {
         return None;
     }
-    let piece = |start: usize| run(text, start, 8192, |byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
+    let piece = |start: usize| {
+        run(text, start, 8192, |byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+    };
     let head = piece(at);
     if byte(text, head) != b'.' || head - at < 12 {
         return None;
@@ -29,15 +31,21 @@ pub(crate) fn at(text: &[u8], at: usize) -> Option<Hit> {
         }
     }
     let header = decode(part(text, at..head))?;
-    let marked = [&b"\"alg\""[..], b"\"typ\"", b"\"enc\""].iter().any(|mark| memchr::memmem::find(&header, mark).is_some());
+    let marked = [&b"\"alg\""[..], b"\"typ\"", b"\"enc\""]
+        .iter()
+        .any(|mark| memchr::memmem::find(&header, mark).is_some());
     // The token of RFC 7519's and jwt.io's documentation.
     let body = part(text, head + 1..end);
-    let example = memchr::memmem::find(body, b"eyJzdWIiOiIxMjM0NTY3ODkwIiwibmFtZSI6IkpvaG4gRG9l").is_some();
+    let example =
+        memchr::memmem::find(body, b"eyJzdWIiOiIxMjM0NTY3ODkwIiwibmFtZSI6IkpvaG4gRG9l").is_some();
     (marked && !example).then(|| Hit::new(at..end, Class::Jwt, 95, "jwt"))
 }
 
 fn decode(part: &[u8]) -> Option<Vec<u8>> {
     let whole = part.len() - part.len() % 4;
     let part = part.get(..if part.len() % 4 == 1 { whole } else { part.len() })?;
-    URL_SAFE_NO_PAD.decode(part).or_else(|_| URL_SAFE_NO_PAD.decode(part.get(..whole).unwrap_or_default())).ok()
+    URL_SAFE_NO_PAD
+        .decode(part)
+        .or_else(|_| URL_SAFE_NO_PAD.decode(part.get(..whole).unwrap_or_default()))
+        .ok()
 }

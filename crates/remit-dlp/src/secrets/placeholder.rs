@@ -3,16 +3,53 @@
 use std::{collections::HashSet, sync::LazyLock};
 
 /// Words that a value of an example has in it.
-const MARKS: [&[u8]; 34] = [
-    b"example", b"placeholder", b"changeme", b"change_me", b"change-me", b"changeit", b"your_", b"your-",
-    b"yourpass", b"yourkey", b"yourtoken", b"yoursecret", b"xxxx", b"****", b"....", b"redacted", b"dummy",
-    b"replace", b"insert", b"sample", b"<your", b"fake", b"not-a-real", b"notreal", b"todo", b"fixme", b"enter_",
-    b"enter-", b"2yotnfzfejr1zcsicmwpaa", b"tgzv3jokf0xg5qx2tlkwia", b"_here", b"-here", b"goes here", b"lorem",
+const MARKS: [&[u8]; 36] = [
+    b"example",
+    b"placeholder",
+    b"changeme",
+    b"change_me",
+    b"change-me",
+    b"changeit",
+    b"your_",
+    b"your-",
+    b"yourpass",
+    b"yourkey",
+    b"yourtoken",
+    b"yoursecret",
+    b"xxxx",
+    b"****",
+    b"....",
+    b"redacted",
+    b"dummy",
+    b"replace",
+    b"insert",
+    b"sample",
+    b"<your",
+    b"fake",
+    b"not-a-real",
+    b"notreal",
+    b"todo",
+    b"fixme",
+    b"enter_",
+    b"enter-",
+    b"opensesame",
+    b"open sesame",
+    b"2yotnfzfejr1zcsicmwpaa",
+    b"tgzv3jokf0xg5qx2tlkwia",
+    b"_here",
+    b"-here",
+    b"goes here",
+    b"lorem",
 ];
 
 /// Runs that people type when they need something to stand there.
 const RUNS: [&[u8]; 7] = [
-    b"1234567890", b"0123456789", b"abcdefghij", b"qwertyuiop", b"abcdef0123456789abcdef", b"deadbeefdeadbeef",
+    b"1234567890",
+    b"0123456789",
+    b"abcdefghij",
+    b"qwertyuiop",
+    b"abcdef0123456789abcdef",
+    b"deadbeefdeadbeef",
     b"abcabcabc",
 ];
 
@@ -36,17 +73,29 @@ pub(crate) fn is_typed(value: &[u8]) -> bool {
 pub(crate) fn is_template(value: &[u8]) -> bool {
     let first = value.first().copied().unwrap_or(0);
     let last = value.last().copied().unwrap_or(0);
-    let wrapped = matches!((first, last), (b'<', b'>') | (b'[', b']') | (b'{', b'}') | (b'%', b'%') | (b'(', b')'));
+    let wrapped = matches!(
+        (first, last),
+        (b'<', b'>') | (b'[', b']') | (b'{', b'}') | (b'%', b'%') | (b'(', b')')
+    );
     let inside: [&[u8]; 8] = [b"${", b"{{", b"$(", b"%(", b"#{", b"<%", b"}}", b"$env:"];
     let variable = first == b'$'
         && value.get(1).is_some_and(|byte| byte.is_ascii_alphabetic() || *byte == b'_')
-        && value.iter().skip(1).all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_' || *byte == b'.');
+        && value
+            .iter()
+            .skip(1)
+            .all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_' || *byte == b'.');
     let format = matches!(value, b"%s" | b"%d" | b"%v" | b"%q" | b"%w" | b"{}" | b"%@" | b"?");
-    wrapped || variable || format
+    wrapped
+        || variable
+        || format
         || inside.iter().any(|mark| memchr::memmem::find(value, mark).is_some())
-        || value.starts_with(b"!")  && value.iter().skip(1).all(u8::is_ascii_alphabetic)
-        || value.starts_with(b"ENC[") || value.starts_with(b"vault:") || value.starts_with(b"op://")
-        || value.starts_with(b"arn:") || value.starts_with(b"env:") || value.starts_with(b"secret:")
+        || value.starts_with(b"!") && value.iter().skip(1).all(u8::is_ascii_alphabetic)
+        || value.starts_with(b"ENC[")
+        || value.starts_with(b"vault:")
+        || value.starts_with(b"op://")
+        || value.starts_with(b"arn:")
+        || value.starts_with(b"env:")
+        || value.starts_with(b"secret:")
         || value.starts_with(b"{") && memchr::memchr(b'}', value).is_some()
 }
 
@@ -61,7 +110,9 @@ pub(crate) fn words(value: &[u8]) -> impl Iterator<Item = Vec<u8>> {
     let mut last = 0_u8;
     for &byte in value {
         let letter = byte.is_ascii_alphabetic();
-        let starts = letter && (!last.is_ascii_alphabetic() || (byte.is_ascii_uppercase() && last.is_ascii_lowercase()));
+        let starts = letter
+            && (!last.is_ascii_alphabetic()
+                || (byte.is_ascii_uppercase() && last.is_ascii_lowercase()));
         if starts {
             words.push(Vec::new());
         }
@@ -128,11 +179,21 @@ mod tests {
 
     #[test]
     fn examples_of_documentation_are_no_secrets() {
-        for value in ["AKIAIOSFODNN7EXAMPLE", "xxxxxxxxxxxxxxxx", "your_api_key_here", "sk-1234567890abcdef1234567890",
-            "ghp_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "********", "changeme", "abcdefghijklmnop"] {
+        for value in [
+            "AKIAIOSFODNN7EXAMPLE",
+            "xxxxxxxxxxxxxxxx",
+            "your_api_key_here",
+            "sk-1234567890abcdef1234567890",
+            "ghp_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+            "********",
+            "changeme",
+            "abcdefghijklmnop",
+        ] {
             assert!(is_example(value.as_bytes()), "{value}");
         }
-        for value in ["${TOKEN}", "<token>", "{{ secret }}", "$PASS", "%s", "%(password)s", "{password}"] {
+        for value in
+            ["${TOKEN}", "<token>", "{{ secret }}", "$PASS", "%s", "%(password)s", "{password}"]
+        {
             assert!(is_template(value.as_bytes()), "{value}");
         }
         assert!(!is_example(b"wJalrXUtnFEMI/K7MDENG/bPxRfiCYzQ8T"));

@@ -38,12 +38,17 @@ pub(crate) fn find(text: &[u8], from: usize, to: usize, mut found: impl FnMut(Hi
 /// Small letters around: most text of programs is out at once.
 fn looks_like_phrase(text: &[u8], at: usize) -> bool {
     let around = part(text, at.saturating_sub(8)..at + 8);
-    around.len() >= 8 && around.iter().all(|byte| byte.is_ascii_lowercase() || is_gap(*byte) || byte.is_ascii_digit())
+    around.len() >= 8
+        && around
+            .iter()
+            .all(|byte| byte.is_ascii_lowercase() || is_gap(*byte) || byte.is_ascii_digit())
 }
 
 fn word_around(text: &[u8], at: usize) -> Option<Range<usize>> {
     let at = run(text, at, 6, |byte| !byte.is_ascii_lowercase());
-    let range = run_back(text, at, 9, |byte| byte.is_ascii_lowercase())..run(text, at, 9, |byte| byte.is_ascii_lowercase());
+    let range = run_back(text, at, 9, |byte| byte.is_ascii_lowercase())..run(text, at, 9, |byte| {
+        byte.is_ascii_lowercase()
+    });
     (3..=8).contains(&range.len()).then_some(range)
 }
 
@@ -85,12 +90,13 @@ fn judge(text: &[u8], words: &[(Range<usize>, u16)]) -> Option<Hit> {
         return None;
     }
     let lengths = [24, 21, 18, 15, 12];
-    let holds = lengths.iter().find_map(|length| {
-        words.windows(*length).find(|phrase| checksum(phrase))
-    });
+    let holds =
+        lengths.iter().find_map(|length| words.windows(*length).find(|phrase| checksum(phrase)));
     let said = |start: usize| {
         let front = part(text, start.saturating_sub(80)..start);
-        [&b"mnemonic"[..], b"seed", b"phrase", b"recovery", b"wallet", b"backup"].iter().any(|word| crate::text::mentions(front, word))
+        [&b"mnemonic"[..], b"seed", b"phrase", b"recovery", b"wallet", b"backup"]
+            .iter()
+            .any(|word| crate::text::mentions(front, word))
     };
     let whole = words.first()?.0.start..words.last()?.0.end;
     match holds {
@@ -98,14 +104,19 @@ fn judge(text: &[u8], words: &[(Range<usize>, u16)]) -> Option<Hit> {
             let range = phrase.first()?.0.start..phrase.last()?.0.end;
             Some(Hit::new(range, Class::SeedPhrase, 95, "bip39"))
         }
-        None if said(whole.start) && lengths.contains(&words.len()) => Some(Hit::new(whole, Class::SeedPhrase, 75, "bip39")),
+        None if said(whole.start) && lengths.contains(&words.len()) => {
+            Some(Hit::new(whole, Class::SeedPhrase, 75, "bip39"))
+        }
         None => None,
     }
 }
 
 /// BIP-39: a phrase of n words has n·11 bits, of which n/3 are the start of the rest's SHA-256.
 fn checksum(words: &[(Range<usize>, u16)]) -> bool {
-    let bits: Vec<bool> = words.iter().flat_map(|(_, number)| (0..11).rev().map(move |bit| number >> bit & 1 == 1)).collect();
+    let bits: Vec<bool> = words
+        .iter()
+        .flat_map(|(_, number)| (0..11).rev().map(move |bit| number >> bit & 1 == 1))
+        .collect();
     let check = words.len() / 3;
     let entropy = bits.len() - check;
     let byte = |bits: &[bool]| bits.iter().fold(0_u8, |byte, bit| byte << 1 | u8::from(*bit));
@@ -117,9 +128,8 @@ fn checksum(words: &[(Range<usize>, u16)]) -> bool {
 }
 
 fn number(word: &[u8]) -> Option<u16> {
-    static WORDS: LazyLock<HashMap<&[u8], u16>> = LazyLock::new(|| {
-        include_str!("bip39.txt").lines().map(str::as_bytes).zip(0..).collect()
-    });
+    static WORDS: LazyLock<HashMap<&[u8], u16>> =
+        LazyLock::new(|| include_str!("bip39.txt").lines().map(str::as_bytes).zip(0..).collect());
     (3..=8).contains(&word.len()).then(|| WORDS.get(word).copied())?
 }
 
@@ -147,8 +157,14 @@ mod tests {
 
     #[test]
     fn sentences_and_the_list_itself_are_none() {
-        let list: String = include_str!("bip39.txt").lines().take(100).collect::<Vec<_>>().join("\n");
+        let list: String =
+            include_str!("bip39.txt").lines().take(100).collect::<Vec<_>>().join("\n");
         assert!(phrases(&list).is_empty());
-        assert!(phrases("we can use the market report and the office will then call about the case again").is_empty());
+        assert!(
+            phrases(
+                "we can use the market report and the office will then call about the case again"
+            )
+            .is_empty()
+        );
     }
 }

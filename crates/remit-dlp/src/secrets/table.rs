@@ -1,6 +1,10 @@
 //! Columns of a table whose header names a secret.
 
-use super::{classify, named::{Style, Value}, names::Name};
+use super::{
+    classify,
+    named::{Style, Value},
+    names::Name,
+};
 use crate::{
     context::{Columns, Role},
     found::{Class, Hit},
@@ -12,14 +16,19 @@ const FAR: usize = 8 * 1024;
 
 /// The secrets in the columns below the header that was just noted.
 pub(crate) fn below(text: &[u8], columns: &Columns, mut found: impl FnMut(Hit)) {
-    for (role, class) in [(Role::Password, Class::Password), (Role::Secret, Class::ApiKey), (Role::Pin, Class::Password)] {
+    for (role, class) in [
+        (Role::Password, Class::Password),
+        (Role::Secret, Class::ApiKey),
+        (Role::Pin, Class::Password),
+    ] {
         let Some((column, delimiter)) = columns.of(role) else { continue };
         let mut start = columns.end() + 1;
         let stop = start + FAR;
         while start < text.len().min(stop) {
             let line = crate::text::line(text, start);
             let row = part(text, line.clone());
-            let ruler = row.iter().all(|byte| matches!(byte, b'-' | b'+' | b'|' | b' ' | b':' | b'='));
+            let ruler =
+                row.iter().all(|byte| matches!(byte, b'-' | b'+' | b'|' | b' ' | b':' | b'='));
             if ruler {
                 start = line.end + 1;
                 continue;
@@ -48,7 +57,11 @@ fn cell(row: &[u8], column: usize, delimiter: u8) -> Option<std::ops::Range<usiz
     }
     let rest = row.get(start..)?;
     let mut end = start + memchr::memchr(delimiter, rest).unwrap_or(rest.len());
-    let quiet = |byte: Option<&u8>| byte.is_some_and(|byte| matches!(byte, b' ' | b'"' | b'\'' | b'\t' | b'\r' | b'(' | b')' | b';'));
+    let quiet = |byte: Option<&u8>| {
+        byte.is_some_and(|byte| {
+            matches!(byte, b' ' | b'"' | b'\'' | b'\t' | b'\r' | b'(' | b')' | b';')
+        })
+    };
     while start < end && quiet(row.get(start)) {
         start += 1;
     }

@@ -14,7 +14,9 @@ const BESIDE: usize = 100;
 /// The table, ready for look-ups.
 #[derive(Debug)]
 pub(crate) struct Vendors {
-    by_anchor: HashMap<[u8; 2], Vec<Row>>,
+    /// For each two bytes, a place in `lists`; 0 is empty.
+    places: Box<[u8]>,
+    lists: Vec<Vec<Row>>,
 }
 
 #[derive(Debug)]
@@ -33,20 +35,29 @@ impl Vendors {
                     by_anchor.entry(anchor).or_default().push(row);
                 }
             }
-            Vendors { by_anchor }
+            let (mut places, mut lists) = (vec![0; 1 << 16].into_boxed_slice(), vec![Vec::new()]);
+            for (anchor, rows) in by_anchor {
+                let slot = places.get_mut(usize::from(u16::from_be_bytes(anchor)));
+                if let (Some(slot), Ok(place)) = (slot, u8::try_from(lists.len())) {
+                    *slot = place;
+                    lists.push(rows);
+                }
+            }
+            Vendors { places, lists }
         });
         &SHIPPED
     }
 
     /// What the walk stops at.
-    pub(crate) fn anchors(&self) -> impl Iterator<Item = [u8; 2]> {
-        self.by_anchor.keys().copied()
+    pub(crate) fn firsts(&self) -> impl Iterator<Item = [u8; 3]> {
+        self.lists.iter().flatten().flat_map(|row| row.format.firsts())
     }
 
     /// The credential whose anchor is at `at`.
     pub(crate) fn at(&self, text: &[u8], at: usize) -> Option<Hit> {
         let anchor = [*text.get(at)?, *text.get(at + 1)?];
-        self.by_anchor.get(&anchor)?.iter().find_map(|row| row.at(text, at))
+        let place = self.places.get(usize::from(u16::from_be_bytes(anchor)))?;
+        self.lists.get(usize::from(*place))?.iter().find_map(|row| row.at(text, at))
     }
 }
 
@@ -131,7 +142,9 @@ mod tests {
 
     fn random(class: char, seed: &mut u64) -> char {
         loop {
-            *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            *seed = seed
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
             let byte = (*seed >> 33) as u8 & 0x7f;
             let plain = byte.is_ascii_alphanumeric();
             if belongs(class, byte) && plain {
@@ -169,7 +182,11 @@ mod tests {
         let mut sum = Vec::new();
         for _ in 0..6 {
             let digit = (number % 62) as u8;
-            sum.push(match digit { 0..=9 => b'0' + digit, 10..=35 => b'A' + digit - 10, _ => b'a' + digit - 36 });
+            sum.push(match digit {
+                0..=9 => b'0' + digit,
+                10..=35 => b'A' + digit - 10,
+                _ => b'a' + digit - 36,
+            });
             number /= 62;
         }
         sum.reverse();

@@ -30,6 +30,9 @@ const COMMANDS: &[&[&str]] = &[
     &["session", "kill"],
     &["session", "egress"],
     &["top"],
+    &["dlp"],
+    &["dlp", "scan"],
+    &["dlp", "redact"],
     &["proxy"],
     &["completions"],
 ];

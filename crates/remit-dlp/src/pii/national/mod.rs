@@ -5,7 +5,10 @@ mod letters;
 mod numeric;
 mod world;
 
-use super::{cue::{Around, Cue}, number::Number};
+use super::{
+    cue::{Around, Cue},
+    number::Number,
+};
 use crate::{
     context::Role,
     found::{Class, Hit},
@@ -40,8 +43,30 @@ pub(super) enum Alone {
 /// Words that mean an identity in one language and something else in another: the number must
 /// then hold by itself.
 const AMBIGUOUS: [&[u8]; 24] = [
-    b"run", b"sin", b"nie", b"rg", b"cf", b"nit", b"fin number", b"tin", b"rut", b"nip", b"nik", b"pps", b"spi", b"nss", b"nir", b"cif",
-    b"nif", b"rfc", b"pan", b"egn", b"sa id", b"documento", b"identifikationsnummer", b"reg",
+    b"run",
+    b"sin",
+    b"nie",
+    b"rg",
+    b"cf",
+    b"nit",
+    b"fin number",
+    b"tin",
+    b"rut",
+    b"nip",
+    b"nik",
+    b"pps",
+    b"spi",
+    b"nss",
+    b"nir",
+    b"cif",
+    b"nif",
+    b"rfc",
+    b"pan",
+    b"egn",
+    b"sa id",
+    b"documento",
+    b"identifikationsnummer",
+    b"reg",
 ];
 
 /// The identity that a number is.
@@ -56,16 +81,20 @@ pub(crate) fn find(around: &Around<'_>, number: &Number) -> Option<Hit> {
         return None;
     }
     let cue = around.cue(range.start, &[Role::National]);
-    let rows = europe::ROWS.iter().chain(&world::ROWS).filter(|row| row.digits == whole.digits.len());
+    let rows =
+        europe::ROWS.iter().chain(&world::ROWS).filter(|row| row.digits == whole.digits.len());
     for row in rows {
-        let grouped = row.layouts.iter().any(|layout| whole.is(layout)) && numeric::marks(around.text, &whole, row.marks);
+        let grouped = row.layouts.iter().any(|layout| whole.is(layout))
+            && numeric::marks(around.text, &whole, row.marks);
         let single = whole.groups() == 1;
         let alone = match row.alone {
             Alone::Never => false,
             Alone::Grouped => grouped,
             Alone::Always => grouped || single,
         };
-        let asked = cue == Cue::Yes && (grouped || single) || cue != Cue::No && alone || cue == Cue::No && alone && grouped;
+        let asked = cue == Cue::Yes && (grouped || single)
+            || cue != Cue::No && alone
+            || cue == Cue::No && alone && grouped;
         let weak = matches!(row.kind, "ar-dni" | "co-cc" | "kz-iin" | "vn-cccd");
         let bare = cue != Cue::Yes && single && !around.worded(range.start);
         if asked && (row.check)(whole.digits) && !(weak && is_ambiguous(around)) && !bare {
@@ -73,8 +102,15 @@ pub(crate) fn find(around: &Around<'_>, number: &Number) -> Option<Hit> {
             return Some(Hit::new(range, Class::NationalId, percent, row.kind));
         }
     }
-    let plain = (7..=14).contains(&whole.digits.len()) && whole.groups() <= 4 && !numeric::is_dated(&whole) && !matches!(whole.separator(around.text), Some(b'.')) || whole.is(&[3, 2, 4]);
-    let fallback = cue == Cue::Yes && plain && !whole.digits.iter().all(|digit| *digit == 0) && !is_ambiguous(around);
+    let plain = (7..=14).contains(&whole.digits.len())
+        && whole.groups() <= 4
+        && !numeric::is_dated(&whole)
+        && !matches!(whole.separator(around.text), Some(b'.'))
+        || whole.is(&[3, 2, 4]);
+    let fallback = cue == Cue::Yes
+        && plain
+        && !whole.digits.iter().all(|digit| *digit == 0)
+        && !is_ambiguous(around);
     fallback.then(|| Hit::new(range, Class::NationalId, 60, "stated"))
 }
 
