@@ -1,4 +1,5 @@
 //! Findings a megabyte in files that hold none to speak of: `density FOLDER… [--ext rs] [--show CLASS]`.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, missing_docs)]
 
 use std::{
     collections::BTreeMap,

@@ -1,4 +1,5 @@
 //! Time for bodies of 4 KB and 1 MB, and throughput: `speed FOLDER` (of code, `*.rs`).
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, missing_docs)]
 
 use std::{
     fs,

@@ -1,4 +1,5 @@
 //! A value behind every encoding, at its place in the original.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, missing_docs)]
 
 use std::io::Write as _;
 

@@ -1,4 +1,5 @@
 //! Text that is made to hurt: linear time, no panics, and streams that say what whole texts say.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, missing_docs)]
 
 use std::time::{Duration, Instant};
 

@@ -81,7 +81,7 @@ pub(crate) fn ifsc(around: &Around<'_>, at: usize) -> Option<Hit> {
 fn aba(digits: &[u8]) -> bool {
     let first = digits.first().copied().unwrap_or(9) * 10 + digits.get(1).copied().unwrap_or(9);
     let district = matches!(first, 0..=12 | 21..=32 | 61..=72 | 80);
-    district && weighted(digits, &[3, 7, 1, 3, 7, 1, 3, 7, 1]) % 10 == 0
+    district && weighted(digits, &[3, 7, 1, 3, 7, 1, 3, 7, 1]).is_multiple_of(10)
 }
 
 /// Mexico's standardised account number.

@@ -8,7 +8,7 @@ use base64::{
 use super::{classify::cost, placeholder};
 use crate::{
     found::{Class, Hit},
-    text::{before, byte, part, run},
+    text::{before, part, run},
 };
 
 /// `Bearer TOKEN`, the word ending at `end`.
@@ -100,6 +100,5 @@ pub(crate) fn user_option(text: &[u8], end: usize) -> Option<Hit> {
         let start = start + colon + 1;
         return Some(Hit::new(start..start + password.len(), Class::Password, 85, "curl"));
     }
-    let _ = byte;
     None
 }

@@ -106,7 +106,7 @@ pub(crate) fn at(text: &[u8], at: usize) -> Option<Hit> {
     let masked = password.iter().all(|byte| matches!(byte, b'*' | b'x' | b'X' | b'.' | b'-'));
     if formatted
         || masked
-        || NONE.iter().any(|word| is(&word))
+        || NONE.iter().any(is)
         || password.len() > 5 && placeholder::is_example(password)
     {
         return None;

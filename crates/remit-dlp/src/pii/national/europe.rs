@@ -353,7 +353,7 @@ fn norway(digits: &[u8]) -> bool {
 fn czech(digits: &[u8]) -> bool {
     let whole = read(digits, 0, 10);
     czech_date(digits)
-        && (whole % 11 == 0 || read(digits, 0, 9) % 11 == 10 && digit(digits, 9) == 0)
+        && (whole.is_multiple_of(11) || read(digits, 0, 9) % 11 == 10 && digit(digits, 9) == 0)
 }
 
 /// Until 1953 there was no check digit.

@@ -88,13 +88,12 @@ pub(crate) fn trailing(around: &Around<'_>, number: &Number) -> Option<Hit> {
     let range = number.whole().range();
     let text = around.text;
     let next = byte(text, range.end);
-    if !number.embedded {
-        if let Some(hit) = spaced_nino(around, number, &range)
+    if !number.embedded
+        && let Some(hit) = spaced_nino(around, number, &range)
             .or_else(|| chile(around, number))
             .or_else(|| finland(around, number))
-        {
-            return Some(hit);
-        }
+    {
+        return Some(hit);
     }
     if number.embedded
         || number.groups() != 1

@@ -190,7 +190,7 @@ pub(super) const ROWS: [Row; 27] = [
         digits: 9,
         layouts: &[&[3, 3, 3]],
         marks: b" ",
-        check: |d| weighted(d, &[1, 4, 3, 7, 5, 8, 6, 9, 10]) % 11 == 0,
+        check: |d| weighted(d, &[1, 4, 3, 7, 5, 8, 6, 9, 10]).is_multiple_of(11),
         alone: Alone::Never,
     },
     Row {
@@ -327,5 +327,5 @@ fn israel(digits: &[u8]) -> bool {
             product / 10 + product % 10
         })
         .sum();
-    sum % 10 == 0 && read(digits, 0, 9) > 0
+    sum.is_multiple_of(10) && read(digits, 0, 9) > 0
 }
