@@ -309,3 +309,39 @@ fn a_truncated_archive_is_reported_and_its_readable_part_read() {
     assert!(inspection.unread.iter().any(|unread| unread.reason == UnreadReason::Damaged));
     assert!(inspection.found.iter().any(|one| one.class.as_str() == "API_KEY"));
 }
+
+/// One value that somebody handed in.
+struct Value(&'static [u8]);
+
+impl remit_core::Detector for Value {
+    fn find(&self, text: &[u8]) -> Vec<remit_core::Finding> {
+        let class = remit_core::DataClass::parse("CANARY").expect("a class");
+        let starts = (0..text.len()).filter(|start| text[*start..].starts_with(self.0));
+        starts
+            .map(|start| remit_core::Finding {
+                range: start..start + self.0.len(),
+                class: class.clone(),
+            })
+            .collect()
+    }
+
+    fn reach(&self) -> usize {
+        self.0.len()
+    }
+}
+
+#[test]
+fn a_known_value_is_found_in_every_encoding_also_reversed_and_shifted() {
+    let scanner = Scanner::new().with_known(std::sync::Arc::new(Value(b"blue heron at noon")));
+    let found = |text: &[u8]| -> Vec<Vec<&'static str>> {
+        let all = scanner.scan(text);
+        let known = all.into_iter().filter(|one| one.class.as_str() == "CANARY");
+        known.map(|one| one.via.iter().map(|via| via.as_str()).collect()).collect()
+    };
+    assert_eq!(found(b"say blue heron at noon."), [Vec::<&str>::new()]);
+    assert_eq!(found(b"say noon ta noreh eulb."), [["reversed"]]);
+    assert_eq!(found(b"say oyhr ureba ng abba."), [["rot13"]]);
+    let encoded = STANDARD.encode("say noon ta noreh eulb.");
+    assert_eq!(found(encoded.as_bytes()), [["base64", "reversed"]]);
+    assert!(found(b"say red heron at noon.").is_empty());
+}
