@@ -30,9 +30,7 @@ pub(super) fn open(text: &[u8], budget: &mut Budget) -> Option<Opened> {
         Some(Decoder::Gzip) => {
             (Decoder::Gzip, budget.drain(flate2::bufread::MultiGzDecoder::new(text)))
         }
-        Some(Decoder::Bzip2) => {
-            (Decoder::Bzip2, budget.drain(bzip2::bufread::MultiBzDecoder::new(text)))
-        }
+        Some(Decoder::Bzip2) => (Decoder::Bzip2, budget.drain(bzip2_rs::DecoderReader::new(text))),
         Some(Decoder::Zstd) => (Decoder::Zstd, zstd(text, budget)),
         Some(via) => (via, budget.drain(flate2::bufread::ZlibDecoder::new(text))),
         None => return brotli(text, budget),
@@ -65,11 +63,6 @@ fn cut_off(text: &[u8], via: Decoder) -> bool {
     match via {
         Decoder::Gzip => {
             let mut reader = flate2::bufread::GzDecoder::new(text);
-            let mut limited = limited;
-            limited(&mut reader)
-        }
-        Decoder::Bzip2 => {
-            let mut reader = bzip2::bufread::BzDecoder::new(text);
             let mut limited = limited;
             limited(&mut reader)
         }

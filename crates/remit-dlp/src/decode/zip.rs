@@ -46,7 +46,7 @@ pub(super) fn open(text: &[u8], budget: &mut Budget) -> Option<Opened> {
                 }
             }
             8 => budget.drain(flate2::bufread::DeflateDecoder::new(data)),
-            12 => budget.drain(bzip2::bufread::BzDecoder::new(data)),
+            12 => budget.drain(bzip2_rs::DecoderReader::new(data)),
             93 => match ruzstd::decoding::StreamingDecoder::new(data) {
                 Ok(reader) => budget.drain(reader),
                 Err(_) => (Vec::new(), Some(UnreadReason::Damaged)),
