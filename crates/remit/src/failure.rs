@@ -69,6 +69,18 @@ pub(crate) enum Failure {
         /// What is wrong with it.
         problem: String,
     },
+    /// A text from which something sensitive was to be removed.
+    #[error("{}: {problem}", display_path(path))]
+    #[diagnostic(
+        code(dlp::unread),
+        help("nothing was printed: what cannot be looked into may be sensitive")
+    )]
+    Text {
+        /// Which file.
+        path: PathBuf,
+        /// What could not be read.
+        problem: String,
+    },
     /// A session.
     #[error(transparent)]
     #[diagnostic(code(session::unreachable), help("`remit session list` shows what runs"))]
@@ -126,6 +138,7 @@ impl Failure {
     pub(crate) const fn status(&self) -> i32 {
         match self {
             Self::Log(_) | Self::NoLog(_) | Self::Input { .. } | Self::File { .. } => 2,
+            Self::Text { .. } => 2,
             Self::Host { .. } | Self::Program(_) | Self::WhichManifest(_) => 2,
             Self::Run(error) => error.status(),
             _ => 1,

@@ -38,6 +38,7 @@ const ARROWS: [(&str, &[&str]); 11] = [
             "remit-audit",
             "remit-policy",
             "remit-sandbox",
+            "remit-dlp",
         ],
     ),
     ("remit-testkit", &["remit-core"]),

@@ -3,9 +3,11 @@
 //! The fuzz targets in `fuzz/` drive these without end; the ordinary tests drive them over the
 //! committed seeds and what small changes make of them. Nothing here is part of the library.
 
+mod bodies;
 mod hosts;
 mod messages;
 
+pub use bodies::{frames, mask, restore};
 pub use hosts::host;
 pub use messages::{chunks, client_hello, dns_question, opening, path, request_head, socks};
 
@@ -22,7 +24,7 @@ mod tests {
     type Property = fn(&[u8]);
 
     /// The fuzz targets of this crate; each has seeds.
-    const TARGETS: [(&str, Property); 8] = [
+    const TARGETS: [(&str, Property); 11] = [
         ("request_head", super::request_head),
         ("chunks", super::chunks),
         ("path", super::path),
@@ -31,6 +33,9 @@ mod tests {
         ("client_hello", super::client_hello),
         ("dns_question", super::dns_question),
         ("opening", super::opening),
+        ("frames", super::frames),
+        ("mask", super::mask),
+        ("restore", super::restore),
     ];
 
     fn seeds(target: &str) -> Vec<Vec<u8>> {

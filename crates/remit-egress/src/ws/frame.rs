@@ -4,14 +4,14 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 /// Which side a frame comes from: what a client sends is masked, what a server sends is not (5.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum From {
+pub(crate) enum From {
     Client,
     Server,
 }
 
 /// What a frame is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Opcode {
+pub(crate) enum Opcode {
     Continuation,
     Text,
     Binary,
@@ -51,7 +51,7 @@ impl Opcode {
 
 /// One frame, its payload unmasked.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Frame {
+pub(crate) struct Frame {
     pub(super) last: bool,
     pub(super) opcode: Opcode,
     pub(super) payload: Bytes,
@@ -60,7 +60,7 @@ pub(super) struct Frame {
 /// Why a socket is closed: code (7.4.1) and reason.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{code} {reason}")]
-pub(super) struct Fault {
+pub(crate) struct Fault {
     pub(super) code: u16,
     pub(super) reason: String,
 }

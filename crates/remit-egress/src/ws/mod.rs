@@ -5,4 +5,9 @@ mod frame;
 mod reader;
 mod relay;
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use self::{
+    frame::{Fault, From},
+    reader::{Reader, Said},
+};
 pub(crate) use relay::{Watched, relay};

@@ -6,7 +6,7 @@ use super::frame::{Fault, Frame, From, Opcode, take};
 
 /// What one side says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Said {
+pub(crate) enum Said {
     /// A whole message.
     Message { text: bool, data: Bytes },
     /// A ping or pong with its payload.
@@ -16,20 +16,20 @@ pub(super) enum Said {
 }
 
 /// Puts the messages of one side together.
-pub(super) struct Reader {
-    pub(super) buffer: BytesMut,
+pub(crate) struct Reader {
+    pub(crate) buffer: BytesMut,
     from: From,
     /// The message that is coming in fragments.
     coming: Option<(bool, BytesMut, usize)>,
 }
 
 impl Reader {
-    pub(super) fn new(from: From) -> Self {
+    pub(crate) fn new(from: From) -> Self {
         Self { buffer: BytesMut::new(), from, coming: None }
     }
 
     /// The next thing that is whole.
-    pub(super) fn next(&mut self) -> Result<Option<Said>, Fault> {
+    pub(crate) fn next(&mut self) -> Result<Option<Said>, Fault> {
         loop {
             let held = self.coming.as_ref().map_or(0, |(_, data, _)| data.len());
             let most = MOST_MESSAGE.saturating_sub(held);

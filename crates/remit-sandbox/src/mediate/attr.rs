@@ -28,6 +28,7 @@ pub(super) enum TimeUnit {
     /// `struct utimbuf`.
     Seconds,
     /// `struct timeval`.
+    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "no such call there"))]
     Microseconds,
     /// `struct timespec`.
     Nanoseconds,

@@ -7,9 +7,11 @@ use super::{
     attr::TimeUnit,
     open::How,
     sys::CWD,
+    table::FCHMODAT2,
     turn::{Outcome, Stop, Turn},
 };
 
+#[cfg(target_arch = "x86_64")]
 const CREATE: u64 = (libc::O_CREAT | libc::O_WRONLY | libc::O_TRUNC) as u64;
 
 impl Turn<'_> {
@@ -84,7 +86,7 @@ impl Turn<'_> {
             }
             libc::SYS_fchown => self.set_owner_of_file(dir, b, c),
             libc::SYS_fchownat => self.set_owner((dir, b), (c, d), self.int(4)),
-            libc::SYS_fchmodat2 => self.chmod(dir, b, c, self.int(3)),
+            FCHMODAT2 => self.chmod(dir, b, c, self.int(3)),
             libc::SYS_setxattr => self.set_attr(true),
             libc::SYS_lsetxattr => self.set_attr(false),
             libc::SYS_fsetxattr => self.set_attr_of_file(),

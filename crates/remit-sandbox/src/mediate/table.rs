@@ -1,5 +1,9 @@
 //! Which system calls the filter must send to the mediator.
 
+/// `fchmodat2`: the same number everywhere (include/uapi/asm-generic/unistd.h), but libc has no name
+/// for it on every architecture.
+pub(super) const FCHMODAT2: libc::c_long = 452;
+
 /// Send the call only if the low 32 bits of argument `index`, masked, equal `equals`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ArgTest {
@@ -64,7 +68,7 @@ const RULES: &[NotifyRule] = &[
     always(libc::SYS_lchown),
     always(libc::SYS_fchmod),
     always(libc::SYS_fchmodat),
-    always(libc::SYS_fchmodat2),
+    always(FCHMODAT2),
     always(libc::SYS_utimensat),
     always(libc::SYS_fchown),
     always(libc::SYS_fchownat),
@@ -94,7 +98,7 @@ const RULES: &[NotifyRule] = &[
     always(libc::SYS_truncate),
     always(libc::SYS_fchmod),
     always(libc::SYS_fchmodat),
-    always(libc::SYS_fchmodat2),
+    always(FCHMODAT2),
     always(libc::SYS_utimensat),
     always(libc::SYS_fchown),
     always(libc::SYS_fchownat),

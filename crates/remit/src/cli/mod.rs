@@ -1,6 +1,7 @@
 //! Every command and option, in one definition that help, man pages and completions come from.
 
 mod audit;
+mod dlp;
 mod manifest;
 mod people;
 mod quarantine;
@@ -13,6 +14,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use self::{
     audit::{AuditCommand, CheckpointArguments, ProveArguments, QueryArguments, VerifyArguments},
+    dlp::{DlpCommand, RedactArguments, ScanArguments},
     manifest::{CheckArguments, FmtArguments, ManifestCommand},
     people::{
         ApprovalCommand, ApproveArguments, EgressArguments, KillArguments, SessionCommand,
@@ -74,6 +76,9 @@ pub(crate) enum Command {
     Session(SessionCommand),
     /// Watch the connections of running sessions.
     Top(TopArguments),
+    /// Find and remove secrets and personal data.
+    #[command(subcommand)]
+    Dlp(DlpCommand),
     /// Enforce a manifest's network rules as a proxy for programs that Remit does not start.
     Proxy(ProxyArguments),
     /// Print completions for a shell.

@@ -2,6 +2,7 @@
 
 mod approval;
 mod audit;
+mod dlp;
 mod doctor;
 mod generate;
 mod manifest;
@@ -30,6 +31,7 @@ pub(crate) fn other(command: Command) -> Result<i32, Failure> {
         Command::Quarantine(command) => quarantine::run(command),
         Command::Session(command) => session::run(command),
         Command::Top(arguments) => top::run(&arguments),
+        Command::Dlp(command) => dlp::run(command),
         Command::Proxy(arguments) => proxy::run(arguments),
         Command::Completions(arguments) => generate::completions(arguments.shell),
         Command::Man { folder } => generate::man(&folder),

@@ -35,6 +35,9 @@ const COMMANDS: &[&[&str]] = &[
     &["session", "kill"],
     &["session", "egress"],
     &["top"],
+    &["dlp"],
+    &["dlp", "scan"],
+    &["dlp", "redact"],
     &["proxy"],
     &["completions"],
 ];

@@ -4,6 +4,7 @@
 mod approval;
 mod audit;
 mod bench;
+mod dlp;
 mod doctor;
 mod help;
 mod manifest;
