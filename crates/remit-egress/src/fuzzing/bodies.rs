@@ -93,7 +93,8 @@ pub fn restore(bytes: &[u8]) {
     for size in [1, 7, 64] {
         assert_eq!(through(size), whole);
     }
-    if memmem::find(&body, b"PII-").is_none() {
+    // What may begin a pseudonym waits, and then goes on in an event of its own.
+    if !body.iter().any(|byte| b"PS".contains(byte)) {
         assert_eq!(whole, body);
     }
 }
