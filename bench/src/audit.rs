@@ -14,7 +14,7 @@ const RIVAL: &str = "SQLite WAL FULL, 1,024 a transaction";
 
 pub(crate) fn measure(quick: bool) -> Vec<Figure> {
     let area = Area::new("audit");
-    let mut example = Command::new(example());
+    let mut example = Command::new(example("throughput"));
     example.arg(area.path()).arg(if quick { "20000" } else { "200000" });
     let done = run_bounded(&mut example, Duration::from_secs(1_200)).must_succeed();
     let rates = rates(&done.stdout);
@@ -39,9 +39,9 @@ pub(crate) fn measure(quick: bool) -> Vec<Figure> {
 }
 
 /// Built by `cargo xtask bench` beside this program; here is no network to build it with.
-fn example() -> PathBuf {
+pub(crate) fn example(name: &str) -> PathBuf {
     let this = std::env::current_exe().expect("this program has a path");
-    let example = this.with_file_name("examples").join("throughput");
+    let example = this.with_file_name("examples").join(name);
     assert!(
         example.is_file(),
         "{} does not exist: `cargo xtask bench` builds it",

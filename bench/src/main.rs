@@ -10,6 +10,7 @@
 
 mod audit;
 mod figure;
+mod mask;
 mod memory;
 mod opens;
 mod proxy;
@@ -51,6 +52,7 @@ enum Measure {
     Cargo,
     Npm,
     Proxy,
+    Mask,
     Memory,
     Audit,
 }
@@ -72,6 +74,7 @@ fn main() {
             Measure::Cargo => workloads::cargo(options.quick),
             Measure::Npm => workloads::npm(options.quick),
             Measure::Proxy => proxy::measure(options.quick),
+            Measure::Mask => mask::measure(),
             Measure::Memory => memory::measure(),
             Measure::Audit => audit::measure(options.quick),
         };

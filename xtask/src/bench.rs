@@ -41,6 +41,8 @@ pub(crate) fn run(options: &[String]) -> Result<(), Failure> {
     let mut build = cargo();
     build.args(example).args(["--example", "throughput"]);
     step::show("building the log's own example (release)", &mut build)?;
+    let example = ["build", "--release", "-p", "remit-egress", "--example", "mask_cost"];
+    step::show("building the masker's own example (release)", cargo().args(example))?;
     let mut harness = cargo();
     harness.args(["run", "--quiet", "--release", "-p", "remit-bench", "--"]).args(options);
     harness.env("REMIT_BIN", place::target().join("release/remit"));

@@ -231,6 +231,10 @@ impl Scan {
         let text = [&self.past[..], &self.kept].concat();
         for reading in readings(&text) {
             let mut hidden = reading.search(&*self.detector);
+            // Nearly always: what stands there plainly need not be looked for then.
+            if hidden.is_empty() {
+                continue;
+            }
             for known in self.detector.find(&text).iter().chain(plain) {
                 if let Some(at) = hidden.iter().position(|one| one.class == known.class) {
                     hidden.remove(at);
