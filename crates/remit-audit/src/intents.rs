@@ -39,13 +39,17 @@ pub fn intend(
     let folder = paths.audit.join(INTENTS);
     create_folder(&folder)?;
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let path = folder.join(format!("{:020}-{}", since.as_nanos(), std::process::id()));
+    let name = format!("{:020}-{}", since.as_nanos(), std::process::id());
+    let (unfinished, path) = (folder.join(format!(".{name}")), folder.join(name));
     let intent = Intent { action, resource: resource.into(), detail: detail.into() };
     let bytes = serde_json::to_vec(&intent)?;
     let write = || {
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
+        let mut options = OpenOptions::new();
+        let mut file = options.write(true).create_new(true).mode(0o600).open(&unfinished)?;
         file.write_all(&bytes)?;
-        file.sync_all()
+        file.sync_all()?;
+        // It has its name only when it is whole: nobody takes half of it in, and removes it.
+        fs::rename(&unfinished, &path)
     };
     write().map_err(LogError::at(&path))?;
     sync_folder(&folder)?;
@@ -64,7 +68,9 @@ pub(crate) fn take_in(
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(LogError::at(&folder)(error)),
     };
-    let mut names: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+    let whole =
+        entries.flatten().filter(|one| !one.file_name().as_encoded_bytes().starts_with(b"."));
+    let mut names: Vec<PathBuf> = whole.map(|entry| entry.path()).collect();
     names.sort();
     for path in names.into_iter().take(MOST) {
         let Ok(file) = File::open(&path) else { continue };
@@ -73,7 +79,7 @@ pub(crate) fn take_in(
             continue;
         }
         let bytes = read_small(&path, LARGEST)?.unwrap_or_default();
-        // One that is not whole was never finished, so nothing was done.
+        // One that cannot be read is not ours: whole ones alone have such a name.
         if let Ok(intent) = serde_json::from_slice(&bytes) {
             record(intent)?;
         }
